@@ -1,0 +1,114 @@
+use std::{fmt, sync::Arc};
+
+use arc_swap::ArcSwap;
+use http::Request;
+
+use super::{
+    endpoint::{Endpoint, Member},
+    health::Health,
+    pick::{Candidates, Pick},
+};
+use crate::trail::{Peer, Roster, Trail};
+
+/// The peers.
+pub(super) struct Set<S> {
+    /// Sorted by tier; replaced as a whole, so that a request reads it without a lock.
+    members: ArcSwap<Vec<Member<S>>>,
+}
+
+impl<S: Clone> Set<S> {
+    /// Replaces the peers. One that was there before keeps its health.
+    pub(super) fn replace(&self, endpoints: impl IntoIterator<Item = Endpoint<S>>) {
+        let old = self.members.load();
+        let known = |peer: &Peer| {
+            let member = old.iter().find(|member| member.peer() == peer)?;
+            Some(Arc::clone(&member.health))
+        };
+        let member = |endpoint: Endpoint<S>| {
+            let Endpoint {
+                peer,
+                service,
+                tier,
+            } = endpoint;
+            Member {
+                service,
+                tier,
+                health: known(&peer).unwrap_or_else(|| Arc::new(Health::new(peer))),
+            }
+        };
+        let mut members: Vec<_> = endpoints.into_iter().map(member).collect();
+        members.sort_by_key(|member| member.tier);
+        self.members.store(Arc::new(members));
+    }
+
+    pub(super) fn peers(&self) -> Vec<Peer> {
+        let members = self.members.load();
+        members.iter().map(|member| member.peer().clone()).collect()
+    }
+
+    /// Picks a peer for a request: of the earliest tier that has one, and a tried or an ejected one
+    /// only when no other is left.
+    pub(super) fn pick<B>(&self, pick: &dyn Pick, request: &Request<B>) -> Option<Member<S>> {
+        let members = self.members.load();
+        let trail = Trail::of(request.extensions());
+        // A first attempt has been nowhere.
+        let trail = trail.filter(|trail| trail.attempt() > 1);
+        let untried = |member: &Member<S>| trail.is_none_or(|t| t.allows(member.peer()));
+        let well = |member: &Member<S>| !member.health.is_ejected();
+        let pick = |may: &dyn Fn(&Member<S>) -> bool| pick_where(pick, &members, request, may);
+        let picked = pick(&|member| untried(member) && well(member)).or_else(|| pick(&untried));
+        if picked.is_some() || !trail.is_some_and(Trail::allows_tried) {
+            return picked;
+        }
+        pick(&well).or_else(|| pick(&|_| true))
+    }
+}
+
+fn pick_where<S: Clone, B>(
+    pick: &dyn Pick,
+    members: &[Member<S>],
+    request: &Request<B>,
+    may: &dyn Fn(&Member<S>) -> bool,
+) -> Option<Member<S>> {
+    members
+        .chunk_by(|one, other| one.tier == other.tier)
+        .find_map(|tier| {
+            let get = |index: usize| {
+                let member = tier.get(index).filter(|member| may(member))?;
+                Some(member.peer())
+            };
+            let candidates = Candidates {
+                count: tier.len(),
+                get: &get,
+                uri: request.uri(),
+                headers: request.headers(),
+                extensions: request.extensions(),
+            };
+            let index = pick.pick(&candidates)?;
+            // A strategy may answer what it may not; it is then as if it had not answered.
+            candidates.get(index)?;
+            tier.get(index).cloned()
+        })
+}
+
+impl<S> Default for Set<S> {
+    fn default() -> Self {
+        Self {
+            members: ArcSwap::default(),
+        }
+    }
+}
+
+impl<S: Clone + Send + Sync> Roster for Set<S> {
+    fn has_untried(&self, trail: &Trail) -> bool {
+        let members = self.members.load();
+        let tried = trail.peers();
+        members.iter().any(|member| !tried.contains(member.peer()))
+    }
+}
+
+impl<S: Clone> fmt::Debug for Set<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.peers()).finish()
+    }
+}

@@ -1,0 +1,99 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::Request;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use crate::{
+    BoxError,
+    trail::{NoPeer, Peer, Trail},
+};
+
+/// An endpoint that refuses a request which has been there.
+///
+/// It is for balancers that pick without seeing the request, such as `tower::balance::p2c`: the
+/// refusal is no attempt, and [`Failover`](crate::Failover) asks for another pick.
+#[derive(Clone, Debug)]
+pub struct Untried<S> {
+    peer: Peer,
+    inner: S,
+}
+
+impl<S> Untried<S> {
+    /// Names a service by the peer that it reaches.
+    pub fn new(peer: impl Into<Arc<str>>, inner: S) -> Self {
+        Self {
+            peer: Peer::new(peer),
+            inner,
+        }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Untried<S>
+where
+    S: Service<Request<B>>,
+    S::Error: Into<BoxError>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = UntriedFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let refusal = Trail::of(request.extensions()).and_then(|trail| self.refuse(trail));
+        match refusal {
+            Some(refusal) => UntriedFuture {
+                called: None,
+                refusal,
+            },
+            None => UntriedFuture {
+                called: Some(self.inner.call(request)),
+                refusal: NoPeer::exhausted(),
+            },
+        }
+    }
+}
+
+impl<S> Untried<S> {
+    fn refuse(&self, trail: &Trail) -> Option<NoPeer> {
+        if !trail.allows(&self.peer) && !trail.allows_tried() {
+            return Some(NoPeer::tried());
+        }
+        (!trail.choose(&self.peer, None)).then(NoPeer::exhausted)
+    }
+}
+
+pin_project! {
+    /// The future of an [`Untried`] endpoint's response.
+    #[derive(Debug)]
+    pub struct UntriedFuture<F> {
+        // `None`: the request was refused.
+        #[pin]
+        called: Option<F>,
+        refusal: NoPeer,
+    }
+}
+
+impl<F, T, E> Future for UntriedFuture<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<T, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.called.as_pin_mut() {
+            Some(future) => Poll::Ready(ready!(future.poll(cx)).map_err(Into::into)),
+            None => Poll::Ready(Err((*this.refusal).into())),
+        }
+    }
+}

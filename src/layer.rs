@@ -1,0 +1,147 @@
+use std::{sync::Arc, time::Duration};
+
+use tower_layer::Layer;
+
+use crate::{
+    failure::Classify,
+    limits::{Budget, Limits},
+    policy::Standard,
+    replay::ReplayMemory,
+    service::Failover,
+};
+
+/// Wraps a service so that a request that fails is tried again, on the same peer or on another.
+///
+/// The layer is its own builder: [`new`](Self::new) takes the policy, and the setters the limits
+/// that bind it. Services made by one layer, and by its clones, share the budget and the replay
+/// memory.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_failover::{FailoverLayer, policy::Standard};
+///
+/// let layer = FailoverLayer::new(Standard::new("connect-failure,503".parse()?))
+///     .max_attempts(2)
+///     .deadline(Duration::from_secs(30))
+///     .per_try_timeout(Duration::from_secs(5));
+/// # let _: FailoverLayer = layer;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Defaults
+///
+/// | | default | |
+/// |---|---|---|
+/// | [`max_attempts`](Self::max_attempts) | 3 | the first included |
+/// | [`deadline`](Self::deadline) | none | long answers are a matter of taste; a proxy wants one |
+/// | [`retry_window`](Self::retry_window) | none | as nginx' `proxy_next_upstream_timeout` |
+/// | [`per_try_timeout`](Self::per_try_timeout) | none | as Envoy |
+/// | [`replay_cap`](Self::replay_cap) | 1 MiB | covers today's API requests; logs are lazy and freed early |
+/// | [`replay_memory`](Self::replay_memory) | 256 MiB | for all requests of the layer together |
+/// | [`budget`](Self::budget) | 20 % of the requests and 10 per second | as Finagle and linkerd |
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct FailoverLayer<P = Standard> {
+    policy: P,
+    limits: Arc<Limits>,
+}
+
+impl<P> FailoverLayer<P> {
+    /// Lets `policy` decide, within the default limits.
+    pub fn new(policy: P) -> Self {
+        Self {
+            policy,
+            limits: Arc::new(Limits::default()),
+        }
+    }
+
+    /// Sets how many attempts a request may take, the first included.
+    ///
+    /// 1 is no retry at all: nothing is remembered, and the policy is not asked. 0 is one attempt
+    /// at each peer, as in nginx; where tried peers may be used again, or the service below does not
+    /// tell whether there are others, it is the default, 3.
+    pub fn max_attempts(self, attempts: u32) -> Self {
+        self.with(|limits| limits.max_attempts = attempts)
+    }
+
+    /// Sets the time a request may take until its response head, from the call on.
+    ///
+    /// It is hard: it covers attempts, delays and waiting for readiness, and cancels what is in
+    /// flight. A [`Deadline`](crate::limits::Deadline) in a request's extensions can shorten it. It
+    /// does not cut a response body that flows.
+    pub fn deadline(self, deadline: Duration) -> Self {
+        self.with(|limits| limits.deadline = Some(deadline))
+    }
+
+    /// Sets the time within which another attempt may be started, from the call on. An attempt under
+    /// way is not touched.
+    pub fn retry_window(self, window: Duration) -> Self {
+        self.with(|limits| limits.retry_window = Some(window))
+    }
+
+    /// Sets how long a peer may let the request wait.
+    ///
+    /// It runs while it is the peer's turn: from the moment when the request was sent in full until
+    /// the response head, and while an upload has more to give than the peer takes. A sender who is
+    /// slow with the request's body is not the peer's fault, and the time spent waiting for it is not
+    /// counted. For a request without a body it runs from the start of the attempt, connecting
+    /// included.
+    ///
+    /// It never cuts a response body, and it is shortened to what is left until the deadline.
+    pub fn per_try_timeout(self, timeout: Duration) -> Self {
+        self.with(|limits| limits.per_try_timeout = Some(timeout))
+    }
+
+    /// Sets how many bytes of a request's body are kept so that it can be sent again.
+    ///
+    /// A body that grows past the cap is sent on in full and its log is freed; it cannot be replayed
+    /// then. With 0 nothing is kept, and a request with a body can still be sent elsewhere for as
+    /// long as nothing of it was read: after a refused connection.
+    pub fn replay_cap(self, bytes: u64) -> Self {
+        self.with(|limits| limits.replay_cap = bytes)
+    }
+
+    /// Sets the bound on the memory of all replay logs together, which may be shared with other
+    /// layers.
+    pub fn replay_memory(self, memory: ReplayMemory) -> Self {
+        self.with(|limits| limits.replay_memory = memory)
+    }
+
+    /// Sets the retry budget, which may be shared with other layers.
+    pub fn budget(self, budget: Budget) -> Self {
+        self.with(|limits| limits.budget = Some(budget))
+    }
+
+    /// Does without a retry budget.
+    ///
+    /// Not recommended: when everything fails, every request then takes all of its attempts, and an
+    /// overload becomes several times as heavy.
+    pub fn without_budget(self) -> Self {
+        self.with(|limits| limits.budget = None)
+    }
+
+    /// Sets what reads the evidence out of the inner service's errors; by default
+    /// [`KnownErrors`](crate::failure::KnownErrors).
+    pub fn classify(self, classify: impl Classify + 'static) -> Self {
+        self.with(|limits| limits.classify = Arc::new(classify))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Limits)) -> Self {
+        set(Arc::make_mut(&mut self.limits));
+        self
+    }
+}
+
+impl Default for FailoverLayer {
+    fn default() -> Self {
+        Self::new(Standard::default())
+    }
+}
+
+impl<S, P: Clone> Layer<S> for FailoverLayer<P> {
+    type Service = Failover<S, P>;
+
+    fn layer(&self, inner: S) -> Failover<S, P> {
+        Failover::new(inner, self.policy.clone(), Arc::clone(&self.limits))
+    }
+}

@@ -1,0 +1,113 @@
+use std::time::Duration;
+
+use crate::trail::Route;
+
+/// What a [`Policy`](super::Policy) wants done; the layer's limits have the last word.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_failover::policy::Verdict;
+///
+/// let verdict = Verdict::retry().after(Duration::from_millis(50));
+/// assert_eq!(verdict.delay(), Duration::from_millis(50));
+/// assert!(!verdict.is_deliver());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Verdict {
+    next: Next,
+    delay: Duration,
+    or_tried: bool,
+    even_non_idempotent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Deliver,
+    Retry,
+    Failover,
+}
+
+impl Verdict {
+    /// Give the client what there is: this response, the one that is held, or the failure.
+    pub const fn deliver() -> Self {
+        Self::new(Next::Deliver)
+    }
+
+    /// Try the same peer once more.
+    pub const fn retry() -> Self {
+        Self::new(Next::Retry)
+    }
+
+    /// Try another peer: one that this request has not been to.
+    pub const fn failover() -> Self {
+        Self::new(Next::Failover)
+    }
+
+    const fn new(next: Next) -> Self {
+        Self {
+            next,
+            delay: Duration::ZERO,
+            or_tried: false,
+            even_non_idempotent: false,
+        }
+    }
+
+    /// Wait first. If the wait does not fit into the deadline or the retry window, what there is
+    /// is delivered at once.
+    pub const fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// Fail over to a peer already tried when no other is left.
+    pub const fn or_tried(mut self) -> Self {
+        self.or_tried = true;
+        self
+    }
+
+    /// Send the request again even though it is not safe to repeat and may have been processed.
+    ///
+    /// Not recommended: the upstreams may then process one request twice (RFC 9110, section 9.2.2).
+    /// It is right where the upstream is known to answer a status before it processes anything,
+    /// such as 425 (Too Early).
+    pub const fn even_non_idempotent(mut self) -> Self {
+        self.even_non_idempotent = true;
+        self
+    }
+
+    /// Whether no further attempt is wanted.
+    pub const fn is_deliver(&self) -> bool {
+        matches!(self.next, Next::Deliver)
+    }
+
+    /// Whether another attempt at the same peer is wanted.
+    pub const fn is_retry(&self) -> bool {
+        matches!(self.next, Next::Retry)
+    }
+
+    /// Whether an attempt at another peer is wanted.
+    pub const fn is_failover(&self) -> bool {
+        matches!(self.next, Next::Failover)
+    }
+
+    /// How long to wait first.
+    pub const fn delay(&self) -> Duration {
+        self.delay
+    }
+
+    pub(crate) const fn repeats_unsafe(&self) -> bool {
+        self.even_non_idempotent
+    }
+
+    /// Where the next attempt may go; `None` when none is wanted.
+    pub(crate) const fn route(&self) -> Option<Route> {
+        match self.next {
+            Next::Deliver => None,
+            Next::Retry => Some(Route::Same),
+            Next::Failover => Some(Route::Other {
+                or_tried: self.or_tried,
+            }),
+        }
+    }
+}

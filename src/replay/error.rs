@@ -1,0 +1,83 @@
+use std::{error::Error as StdError, fmt, sync::Arc};
+
+/// Why a [`ReplayBody`](super::ReplayBody) ended in an error.
+#[derive(Clone, Debug)]
+pub struct ReplayError {
+    /// The source's own error; without one, the handle was revoked.
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl ReplayError {
+    pub(super) const REVOKED: Self = Self { source: None };
+
+    pub(super) fn source_failed(error: Arc<dyn StdError + Send + Sync>) -> Self {
+        Self {
+            source: Some(error),
+        }
+    }
+
+    /// Finds it in `error` or below.
+    pub(crate) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+
+    /// Whether another attempt has taken the place of the one that held the body.
+    pub fn is_revoked(&self) -> bool {
+        self.source.is_none()
+    }
+
+    /// Whether reading the original body failed.
+    pub fn is_source_failed(&self) -> bool {
+        self.source.is_some()
+    }
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_revoked() {
+            "request body was taken over by another attempt"
+        } else {
+            "reading the request body failed"
+        })
+    }
+}
+
+impl StdError for ReplayError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|error| error as _)
+    }
+}
+
+/// Why a body cannot be sent again from its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unreplayable {
+    /// It is larger than the cap of one request.
+    OverCap,
+    /// The memory for all replay logs was exhausted.
+    NoMemory,
+    /// Reading it failed.
+    SourceFailed,
+    /// It was given up by [`Replay::commit`](super::Replay::commit).
+    Committed,
+}
+
+impl fmt::Display for Unreplayable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OverCap => "request body is larger than the replay cap",
+            Self::NoMemory => "replay memory is exhausted",
+            Self::SourceFailed => "reading the request body failed",
+            Self::Committed => "request body is no longer kept",
+        })
+    }
+}
+
+impl StdError for Unreplayable {}

@@ -1,0 +1,270 @@
+use std::{collections::VecDeque, mem};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::Frame;
+
+/// A chunk shorter than this is copied next to its neighbours: the slice of a read buffer that it
+/// may be pins the whole buffer, and would cost more to list than to copy.
+const SMALL: usize = 512;
+
+/// Blocks for small chunks grow from the first size to the last.
+const BLOCK: (usize, usize) = (512, 4096);
+
+/// What one entry costs beside its payload: its place in the list and the head of its buffer.
+const ENTRY: usize = 96;
+
+/// The frames that were pulled from a source, in order.
+///
+/// Large chunks are kept as they came, without copying. Small ones are gathered into blocks, so a
+/// replay can have fewer and larger frames than the first pass; the bytes are the same.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    entries: VecDeque<Entry>,
+    /// How many entries were dropped from the front.
+    dropped: u64,
+    /// The block that is being filled; it counts as the entry behind the last one.
+    open: BytesMut,
+    /// The size of the last block.
+    block: usize,
+    /// Payload bytes held.
+    payload: u64,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Data(Bytes),
+    Trailers(Box<HeaderMap>),
+}
+
+/// A place in the log; the default is its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cursor {
+    /// Entries passed, counted from the first that ever was.
+    entry: u64,
+    /// Bytes passed of the entry under way.
+    offset: usize,
+}
+
+impl Log {
+    /// Payload bytes held.
+    pub(super) fn payload(&self) -> u64 {
+        self.payload
+    }
+
+    /// What [`push_data`](Self::push_data) adds to the memory held.
+    pub(super) fn cost_of_data(&self, length: usize) -> usize {
+        if length >= SMALL {
+            length + ENTRY
+        } else if length > self.room() {
+            self.next_block() + ENTRY
+        } else if self.open.is_empty() {
+            ENTRY
+        } else {
+            0
+        }
+    }
+
+    /// What [`push_trailers`](Self::push_trailers) adds to the memory held.
+    pub(super) fn cost_of_trailers(trailers: &HeaderMap) -> usize {
+        let field = |(name, value): (&HeaderName, &HeaderValue)| {
+            ENTRY + name.as_str().len() + value.as_bytes().len()
+        };
+        ENTRY + trailers.iter().map(field).sum::<usize>()
+    }
+
+    pub(super) fn push_data(&mut self, data: &Bytes) {
+        self.payload += data.len() as u64;
+        if data.len() >= SMALL {
+            self.seal();
+            self.entries.push_back(Entry::Data(data.clone()));
+            return;
+        }
+        if data.len() > self.room() {
+            self.seal();
+            self.block = self.next_block();
+            self.open = BytesMut::with_capacity(self.block);
+        }
+        self.open.extend_from_slice(data);
+    }
+
+    pub(super) fn push_trailers(&mut self, trailers: &HeaderMap) {
+        self.seal();
+        let trailers = Box::new(trailers.clone());
+        self.entries.push_back(Entry::Trailers(trailers));
+    }
+
+    /// The place behind the last frame.
+    pub(super) fn end(&self) -> Cursor {
+        Cursor {
+            entry: self.dropped + self.entries.len() as u64,
+            offset: self.open.len(),
+        }
+    }
+
+    pub(super) fn is_end(&self, cursor: Cursor) -> bool {
+        self.settle(cursor) == self.end()
+    }
+
+    /// The frame at `cursor`, which moves behind it; `None` at the end.
+    pub(super) fn read(&mut self, cursor: &mut Cursor) -> Option<Frame<Bytes>> {
+        let at = self.settle(*cursor);
+        if at == self.end() {
+            return None;
+        }
+        if self.entry(at).is_none() {
+            self.seal();
+        }
+        let frame = match self.entry(at)? {
+            Entry::Data(data) => Frame::data(data.slice(at.offset..)),
+            Entry::Trailers(trailers) => Frame::trailers(HeaderMap::clone(trailers)),
+        };
+        *cursor = at.next();
+        Some(frame)
+    }
+
+    /// Drops what lies before `cursor`, and returns how much less memory is held.
+    pub(super) fn drop_before(&mut self, cursor: Cursor) -> usize {
+        let cursor = self.settle(cursor);
+        let mut freed = 0;
+        while self.dropped < cursor.entry {
+            let Some(entry) = self.entries.pop_front() else {
+                break;
+            };
+            self.dropped += 1;
+            freed += match entry {
+                Entry::Data(data) => {
+                    self.payload -= data.len() as u64;
+                    ENTRY + data.len()
+                }
+                Entry::Trailers(trailers) => Self::cost_of_trailers(&trailers),
+            };
+        }
+        freed
+    }
+
+    fn entry(&self, cursor: Cursor) -> Option<&Entry> {
+        let index = cursor.entry.checked_sub(self.dropped)?;
+        self.entries.get(usize::try_from(index).ok()?)
+    }
+
+    /// A block can be sealed behind a reader that had read all of it: its place is then the
+    /// beginning of the next entry.
+    fn settle(&self, cursor: Cursor) -> Cursor {
+        match self.entry(cursor) {
+            Some(Entry::Data(data)) if data.len() == cursor.offset => cursor.next(),
+            _ => cursor,
+        }
+    }
+
+    /// Closes the block that is being filled.
+    fn seal(&mut self) {
+        if !self.open.is_empty() {
+            let block = self.open.split().freeze();
+            self.entries.push_back(Entry::Data(block));
+        }
+    }
+
+    fn room(&self) -> usize {
+        self.open.capacity() - self.open.len()
+    }
+
+    fn next_block(&self) -> usize {
+        (self.block * 2).clamp(BLOCK.0, BLOCK.1)
+    }
+
+    /// Empties the log; its end is then the beginning of an empty one.
+    pub(super) fn take(&mut self) -> Self {
+        mem::take(self)
+    }
+}
+
+impl Cursor {
+    const fn next(self) -> Self {
+        Self {
+            entry: self.entry + 1,
+            offset: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(log: &mut Log, cursor: &mut Cursor) -> Option<Bytes> {
+        log.read(cursor).map(|frame| frame.into_data().unwrap())
+    }
+
+    #[test]
+    fn large_chunks_are_not_copied() {
+        let chunk = Bytes::from(vec![7; SMALL]);
+        let mut log = Log::default();
+        log.push_data(&chunk);
+        let kept = data(&mut log, &mut Cursor::default()).unwrap();
+        assert_eq!(kept.as_ptr(), chunk.as_ptr());
+    }
+
+    #[test]
+    fn small_chunks_do_not_pin_their_buffer() {
+        let chunk = Bytes::from(vec![7; SMALL - 1]);
+        let mut log = Log::default();
+        log.push_data(&chunk);
+        let kept = data(&mut log, &mut Cursor::default()).unwrap();
+        assert_eq!(kept, chunk);
+        assert!(chunk.is_unique());
+    }
+
+    #[test]
+    fn small_chunks_are_gathered() {
+        let mut log = Log::default();
+        let mut charged = 0;
+        for _ in 0..6_554 {
+            charged += log.cost_of_data(10);
+            log.push_data(&Bytes::from_static(b"0123456789"));
+        }
+        assert_eq!(log.payload(), 65_540);
+        assert!(log.entries.len() < 20, "{} entries", log.entries.len());
+        assert!((65_540..80_000).contains(&charged), "{charged} charged");
+    }
+
+    #[test]
+    fn reader_in_the_open_block_misses_and_repeats_nothing() {
+        let mut log = Log::default();
+        log.push_data(&Bytes::from_static(b"one"));
+        let [mut ahead, mut behind] = [log.end(), Cursor::default()];
+        log.push_data(&Bytes::from_static(b"two"));
+        assert!(!log.is_end(ahead));
+        assert_eq!(data(&mut log, &mut behind).unwrap(), "onetwo");
+        assert_eq!(data(&mut log, &mut ahead).unwrap(), "two");
+        log.push_data(&Bytes::from_static(b"three"));
+        assert_eq!(data(&mut log, &mut ahead).unwrap(), "three");
+        assert_eq!(data(&mut log, &mut behind).unwrap(), "three");
+        assert!(log.is_end(ahead) && log.is_end(behind));
+        assert_eq!(data(&mut log, &mut ahead), None);
+    }
+
+    #[test]
+    fn block_sealed_behind_a_reader_is_not_read_again() {
+        let mut log = Log::default();
+        log.push_data(&Bytes::from_static(b"small"));
+        let mut cursor = log.end();
+        log.push_data(&Bytes::from(vec![1; SMALL]));
+        assert_eq!(data(&mut log, &mut cursor).unwrap().len(), SMALL);
+        assert!(log.is_end(cursor));
+    }
+
+    #[test]
+    fn drops_what_lies_before_a_reader_and_nothing_else() {
+        let mut log = Log::default();
+        for byte in 0..3 {
+            log.push_data(&Bytes::from(vec![byte; SMALL]));
+        }
+        let mut cursor = Cursor::default();
+        data(&mut log, &mut cursor);
+        assert_eq!(log.drop_before(cursor), SMALL + ENTRY);
+        assert_eq!(log.payload(), 2 * SMALL as u64);
+        assert_eq!(data(&mut log, &mut cursor).unwrap()[0], 1);
+        assert_eq!(data(&mut log, &mut cursor).unwrap()[0], 2);
+    }
+}

@@ -1,0 +1,89 @@
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// A bound on the memory that all the live replay logs of a layer hold together.
+///
+/// Clones share the bound, so one can be given to many layers. When it is exhausted nothing fails:
+/// the bodies that find no room are sent on, and cannot be replayed.
+#[derive(Clone)]
+pub struct ReplayMemory {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limit: usize,
+    held: AtomicUsize,
+}
+
+impl ReplayMemory {
+    /// The limit by default: 256 MiB, room for 256 requests at the default cap of each.
+    pub const DEFAULT_LIMIT: usize = 256 << 20;
+
+    /// A bound of `limit` bytes: payload plus a fixed charge for every frame or block held.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                limit,
+                held: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    /// The bound, in bytes.
+    pub fn limit(&self) -> usize {
+        self.shared.limit
+    }
+
+    /// The bytes held now.
+    pub fn held(&self) -> usize {
+        self.shared.held.load(Ordering::Relaxed)
+    }
+
+    /// Takes `bytes`, or nothing if they would pass the limit.
+    pub(super) fn take(&self, bytes: usize) -> bool {
+        let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.limit());
+        // Only the count is shared, and nothing is published through it.
+        let held = &self.shared.held;
+        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .is_ok()
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.shared.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Default for ReplayMemory {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT_LIMIT)
+    }
+}
+
+impl fmt::Debug for ReplayMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayMemory")
+            .field("limit", &self.limit())
+            .field("held", &self.held())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_the_limit() {
+        let memory = ReplayMemory::new(10);
+        assert!(memory.clone().take(10));
+        assert!(!memory.take(1));
+        memory.give_back(4);
+        assert!(memory.take(4));
+        assert_eq!(memory.held(), 10);
+    }
+}

@@ -1,0 +1,229 @@
+//! A request body that can be read again.
+//!
+//! A [`Replay`] owns a body's source and a log of the frames that were pulled from it. Each attempt
+//! gets a [`ReplayBody`] that reads the log from its start and then goes on with the live source:
+//!
+//! ```
+//! use http_body_util::{BodyExt, Full};
+//! use tower_failover::replay::Replay;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let replay = Replay::new(Full::from("a request body"), 1024);
+//!
+//! let mut first = replay.start()?;
+//! first.frame().await.unwrap()?;
+//! replay.revoke();
+//!
+//! let second = replay.start()?;
+//! assert_eq!(second.collect().await?.to_bytes(), "a request body");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it promises:
+//!
+//! - **Streaming**: a frame is handed on as it arrives; nothing is collected first, and an attempt
+//!   can be replaced while the request is still being uploaded.
+//! - **Laziness**: the source is pulled only by a handle that has read the whole log. While no
+//!   attempt runs, the sender is held back by flow control and nothing is buffered.
+//! - **Order**: every handle yields every byte and the trailers once, in order, or ends in an error.
+//! - **Revocation**: a revoked handle is woken and yields an error, so that its exchange aborts. It
+//!   takes no more from the source, and nothing waits for it to be dropped.
+//! - **Sticky end**: a source that ended is not polled again, and one that failed or panicked fails
+//!   for every later reader too: it never becomes a clean end.
+//! - **Bounded memory**: past the cap of one body, or the limit of a [`ReplayMemory`], the log is
+//!   freed at once. The attempt under way goes on in full; the body can no longer be replayed. A
+//!   body whose known length is over the cap never starts a log.
+//! - **Exact hints**: `size_hint` and `is_end_stream` are what the handle has still to yield.
+//!
+//! Empty data frames carry nothing and are not kept.
+
+mod body;
+mod error;
+mod log;
+mod memory;
+mod shared;
+
+use std::{fmt, sync::Arc};
+
+use http_body::Body;
+use tokio::time::Instant;
+
+use self::{body::Handle, shared::Shared};
+pub use self::{
+    body::ReplayBody,
+    error::{ReplayError, Unreplayable},
+    memory::ReplayMemory,
+};
+use crate::BoxError;
+
+/// The owner of a body: it starts attempts at reading it, and revokes them.
+///
+/// Dropping it commits the body: a handle that is alive goes on, and the log is freed behind it.
+pub struct Replay<B> {
+    /// `None`: the body is empty, and nothing needs to be kept.
+    shared: Option<Arc<Shared<B>>>,
+}
+
+/// Tells whether a body can be read again, whatever it is made of.
+pub(crate) trait Check {
+    fn check(&self) -> Result<(), Unreplayable>;
+}
+
+/// How a [`Replay`] keeps its body.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    /// The most payload bytes to log.
+    pub(crate) cap: u64,
+    pub(crate) memory: ReplayMemory,
+    /// Whether [`Replay::waiting_since`] will be asked.
+    pub(crate) timed: bool,
+}
+
+impl<B> Replay<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    /// Takes a body of which at most `cap` payload bytes are to be kept.
+    ///
+    /// With a cap of 0 an untouched body can still be started again, for as long as no handle has
+    /// pulled a frame.
+    pub fn new(body: B, cap: u64) -> Self {
+        Self::with_memory(body, cap, ReplayMemory::new(usize::MAX))
+    }
+
+    /// As [`new`](Self::new), with a log that also counts against `memory`.
+    pub fn with_memory(body: B, cap: u64, memory: ReplayMemory) -> Self {
+        Self::keep(
+            body,
+            Keep {
+                cap,
+                memory,
+                timed: false,
+            },
+        )
+    }
+
+    /// Takes a body and starts its first attempt.
+    pub(crate) fn begin(body: B, keep: Keep) -> (Self, ReplayBody<B>) {
+        let replay = Self::keep(body, keep);
+        let first = match &replay.shared {
+            None => ReplayBody::new(Handle::Empty),
+            Some(shared) => ReplayBody::shared(shared, shared.start_first()),
+        };
+        (replay, first)
+    }
+
+    fn keep(body: B, keep: Keep) -> Self {
+        if body.is_end_stream() {
+            return Self { shared: None };
+        }
+        // A body that is known not to fit is not logged at all.
+        let fits = body.size_hint().lower() <= keep.cap;
+        let cap = if fits { keep.cap } else { 0 };
+        let shared = Shared::new(body, cap, keep.memory, keep.timed);
+        Self {
+            shared: Some(Arc::new(shared)),
+        }
+    }
+
+    /// Starts an attempt: a handle that reads the body from its first byte.
+    ///
+    /// Earlier handles are not touched; whoever replaces an attempt [revokes](Self::revoke) it
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// Says why the body can no longer be read from its start.
+    pub fn start(&self) -> Result<ReplayBody<B>, Unreplayable> {
+        Ok(match &self.shared {
+            None => ReplayBody::new(Handle::Empty),
+            Some(shared) => ReplayBody::shared(shared, shared.start()?),
+        })
+    }
+
+    /// Whether a handle has read all that there is: the request was sent in full.
+    pub fn is_sent_in_full(&self) -> bool {
+        self.shared
+            .as_deref()
+            .is_none_or(|shared| shared.is_sent_in_full())
+    }
+}
+
+impl<B> Replay<B> {
+    /// Revokes every handle started so far.
+    pub fn revoke(&self) {
+        if let Some(shared) = &self.shared {
+            shared.revoke();
+        }
+    }
+
+    /// Gives up later attempts: what lies behind the live handle is freed now, the rest as it is
+    /// read.
+    pub fn commit(&self) {
+        if let Some(shared) = &self.shared {
+            shared.commit();
+        }
+    }
+
+    /// As [`commit`](Self::commit), once the body is read: until then nothing has been given away,
+    /// and it can still be started.
+    pub(crate) fn commit_when_read(&self) {
+        if let Some(shared) = &self.shared {
+            shared.commit_when_read();
+        }
+    }
+
+    /// Whether the body can be read again from its start.
+    ///
+    /// # Errors
+    ///
+    /// Says why not.
+    pub fn check(&self) -> Result<(), Unreplayable> {
+        self.shared.as_deref().map_or(Ok(()), Shared::check)
+    }
+
+    /// Payload bytes in the log.
+    pub fn bytes_held(&self) -> u64 {
+        self.shared.as_deref().map_or(0, Shared::bytes_held)
+    }
+
+    /// Whether reading the source has failed: the sender's fault, and final.
+    pub fn has_source_failed(&self) -> bool {
+        self.shared
+            .as_deref()
+            .is_some_and(Shared::has_source_failed)
+    }
+
+    /// Since when the handle's reader could have taken more, or `begun` for an empty body; `None`
+    /// while it waits for the source.
+    pub(crate) fn waiting_since(&self, begun: Instant) -> Option<Instant> {
+        match &self.shared {
+            None => Some(begun),
+            Some(shared) => shared.waiting_since(),
+        }
+    }
+}
+
+impl<B> Check for Replay<B> {
+    fn check(&self) -> Result<(), Unreplayable> {
+        Replay::check(self)
+    }
+}
+
+impl<B> Drop for Replay<B> {
+    fn drop(&mut self) {
+        self.commit();
+    }
+}
+
+impl<B> fmt::Debug for Replay<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay")
+            .field("bytes_held", &self.bytes_held())
+            .field("check", &self.check())
+            .finish()
+    }
+}

@@ -1,0 +1,337 @@
+//! What a request's attempts have been through: all that [`Failover`](crate::Failover) and a
+//! balancer say to each other.
+//!
+//! [`Failover`](crate::Failover) puts a [`Trail`] into the extensions of each attempt. A balancer
+//! below reads from it which peers to avoid, and writes down whom it chose:
+//!
+//! ```
+//! # use tower_failover::trail::{NoPeer, Peer, Trail};
+//! # fn pick(request: &http::Request<()>, peers: &[Peer]) -> Result<Peer, NoPeer> {
+//! let trail = Trail::of(request.extensions());
+//! let free = |peer: &&Peer| trail.is_none_or(|trail| trail.allows(peer));
+//! let peer = peers.iter().find(free).ok_or(NoPeer::exhausted())?;
+//! match trail {
+//!     Some(trail) if !trail.choose(peer, None) => Err(NoPeer::exhausted()), // nobody waits for it
+//!     _ => Ok(peer.clone()),
+//! }
+//! # }
+//! # let peers = [Peer::new("a"), Peer::new("b")];
+//! # assert_eq!(pick(&http::Request::new(()), &peers).unwrap(), peers[0]);
+//! ```
+//!
+//! A balancer that knows nothing of it still works: failover is then as good as its luck.
+
+mod no_peer;
+mod peer;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use http::Extensions;
+
+pub use self::{no_peer::NoPeer, peer::Peer};
+
+/// Why [`Failover`](crate::Failover) ended an attempt that had not finished by itself.
+///
+/// It is written before the attempt's future is dropped, so that whoever is dropped with it can
+/// tell a slow peer from a client that went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ended {
+    /// The peer did not answer within the per-try timeout.
+    TimedOut,
+    /// The overall deadline passed.
+    Deadline,
+    /// Another attempt has taken its place.
+    Superseded,
+}
+
+/// A balancer's answer to a question that only matters when something failed.
+pub trait Roster: Send + Sync {
+    /// Returns whether a peer is available that `trail` has not been to.
+    fn has_untried(&self, trail: &Trail) -> bool;
+}
+
+/// One attempt's handle on what its request has been through.
+///
+/// Every handle knows the number of its attempt, and only the current attempt's handle can write: a
+/// worker that comes late cannot speak for the attempt that took its place.
+#[derive(Clone)]
+pub struct Trail {
+    record: Arc<Mutex<Record>>,
+    attempt: u32,
+}
+
+/// Where the next attempt may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// To the peer that the last attempt chose, and to no other.
+    Same,
+    /// To a peer not tried yet; to a tried one only if `or_tried` and no other is left.
+    Other { or_tried: bool },
+}
+
+#[derive(Default)]
+struct Record {
+    /// The attempt that may write, counted from 1.
+    current: u32,
+    /// The current attempt's peer.
+    chosen: Option<Peer>,
+    /// Whether the current attempt's connection had served another request before.
+    reused: Option<bool>,
+    /// Why the current attempt was ended.
+    ended: Option<Ended>,
+    /// The earlier attempts, in order.
+    past: Vec<Visit>,
+    /// The only peer that the current attempt may go to.
+    pinned: Option<Peer>,
+    /// Whether a tried peer may be chosen when no other is left.
+    or_tried: bool,
+    roster: Option<Arc<dyn Roster>>,
+}
+
+struct Visit {
+    peer: Option<Peer>,
+    ended: Ended,
+}
+
+impl Trail {
+    /// Starts a trail at its first attempt.
+    pub fn new() -> Self {
+        let record = Record {
+            current: 1,
+            ..Record::default()
+        };
+        Self {
+            record: Arc::new(Mutex::new(record)),
+            attempt: 1,
+        }
+    }
+
+    /// The trail that an attempt's request carries.
+    pub fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// The number of this handle's attempt, counted from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether this handle's attempt is the one that the client waits for.
+    pub fn is_current(&self) -> bool {
+        self.record().speaks(self.attempt)
+    }
+
+    /// Whether the request has been to `peer`, in this attempt or an earlier one.
+    pub fn has_tried(&self, peer: &Peer) -> bool {
+        self.record().has_tried(peer)
+    }
+
+    /// Whether this attempt may go to `peer` at first choice: not tried yet and, where the attempt
+    /// is bound to one peer, that one.
+    pub fn allows(&self, peer: &Peer) -> bool {
+        let record = self.record();
+        match &record.pinned {
+            Some(pinned) => pinned == peer,
+            None => !record.has_tried(peer),
+        }
+    }
+
+    /// Whether this attempt may go to a tried peer when [`allows`](Self::allows) leaves none.
+    pub fn allows_tried(&self) -> bool {
+        let record = self.record();
+        record.pinned.is_none() && record.or_tried
+    }
+
+    /// The peer that this attempt is bound to, when the last one is to be repeated.
+    pub fn pinned(&self) -> Option<Peer> {
+        self.record().pinned.clone()
+    }
+
+    /// The peer that the current attempt went to.
+    pub fn peer(&self) -> Option<Peer> {
+        self.record().chosen.clone()
+    }
+
+    /// The peers that the request has been to, in order, each as often as it was tried.
+    pub fn peers(&self) -> Vec<Peer> {
+        let record = self.record();
+        let past = record.past.iter().filter_map(|visit| visit.peer.as_ref());
+        past.chain(&record.chosen).cloned().collect()
+    }
+
+    /// Records that this attempt goes to `peer`, at the moment when the endpoint is really called.
+    ///
+    /// The `roster` tells later whether another peer is left. Where balancers are nested, the
+    /// innermost speaks last and is believed.
+    ///
+    /// Returns `false` when the attempt has been ended or replaced: nobody waits for it, and the
+    /// endpoint must not be called.
+    #[must_use = "an attempt that was replaced must not be sent"]
+    pub fn choose(&self, peer: &Peer, roster: Option<Arc<dyn Roster>>) -> bool {
+        let mut record = self.record();
+        let current = record.speaks(self.attempt);
+        if current {
+            record.chosen = Some(peer.clone());
+            record.roster = roster;
+        }
+        current
+    }
+
+    /// Records whether the attempt's connection had served a response before.
+    pub fn set_reused(&self, reused: bool) {
+        let mut record = self.record();
+        if record.speaks(self.attempt) {
+            record.reused = Some(reused);
+        }
+    }
+
+    /// Whether the current attempt's connection had served a response before, if that is known.
+    pub fn reused(&self) -> Option<bool> {
+        self.record().reused
+    }
+
+    /// Why this handle's attempt was ended from above, if it was.
+    pub fn ended(&self) -> Option<Ended> {
+        let record = self.record();
+        if record.current == self.attempt {
+            return record.ended;
+        }
+        let visit = self.attempt.checked_sub(1).map(|index| index as usize)?;
+        record.past.get(visit).map(|visit| visit.ended)
+    }
+
+    /// Whether an available peer is left that the request has not been to; `None` when nobody
+    /// below can tell.
+    pub fn has_untried(&self) -> Option<bool> {
+        let roster = self.record().roster.clone();
+        roster.map(|roster| roster.has_untried(self))
+    }
+
+    /// Ends the current attempt.
+    pub(crate) fn end(&self, why: Ended) {
+        self.record().ended = Some(why);
+    }
+
+    /// Replaces the current attempt by the next one.
+    pub(crate) fn next(&self, route: Route) -> Self {
+        let mut record = self.record();
+        let chosen = record.chosen.take();
+        record.pinned = match route {
+            Route::Same => chosen.clone(),
+            Route::Other { .. } => None,
+        };
+        record.or_tried = route == Route::Other { or_tried: true };
+        let ended = record.ended.take().unwrap_or(Ended::Superseded);
+        record.past.push(Visit {
+            peer: chosen,
+            ended,
+        });
+        record.reused = None;
+        record.current += 1;
+        Self {
+            record: Arc::clone(&self.record),
+            attempt: record.current,
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        // Every write is complete in itself, so a panic elsewhere leaves nothing half done.
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Record {
+    fn speaks(&self, attempt: u32) -> bool {
+        self.current == attempt && self.ended.is_none()
+    }
+
+    fn has_tried(&self, peer: &Peer) -> bool {
+        let past = self.past.iter().filter_map(|visit| visit.peer.as_ref());
+        past.chain(&self.chosen).any(|tried| tried == peer)
+    }
+}
+
+impl Default for Trail {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trail")
+            .field("attempt", &self.attempt)
+            .field("peers", &self.peers())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANOTHER: Route = Route::Other { or_tried: false };
+
+    #[test]
+    fn remembers_every_peer_of_every_attempt() {
+        let [a, b] = [Peer::new("a"), Peer::new("b")];
+        let first = Trail::new();
+        assert!(first.choose(&a, None));
+        let second = first.next(ANOTHER);
+        assert!(!second.allows(&a) && second.allows(&b) && !second.allows_tried());
+        assert!(second.choose(&b, None));
+        assert_eq!(second.peers(), [a, b]);
+    }
+
+    #[test]
+    fn binds_a_retry_to_the_same_peer() {
+        let [a, b] = [Peer::new("a"), Peer::new("b")];
+        let first = Trail::new();
+        assert!(first.choose(&a, None));
+        let second = first.next(Route::Same);
+        assert!(second.allows(&a) && !second.allows(&b) && !second.allows_tried());
+    }
+
+    #[test]
+    fn late_worker_cannot_speak_for_the_current_attempt() {
+        let [a, b] = [Peer::new("a"), Peer::new("b")];
+        let first = Trail::new();
+        let second = first.next(ANOTHER);
+        assert!(second.choose(&b, None));
+        assert!(!first.choose(&a, None));
+        first.set_reused(true);
+        assert_eq!((second.peer(), second.reused()), (Some(b), None));
+        assert!(!second.has_tried(&a));
+    }
+
+    #[test]
+    fn ended_attempt_can_no_longer_choose() {
+        let trail = Trail::new();
+        trail.end(Ended::TimedOut);
+        assert!(!trail.choose(&Peer::new("a"), None));
+        assert_eq!(trail.peer(), None);
+    }
+
+    #[test]
+    fn each_handle_learns_why_its_own_attempt_ended() {
+        let first = Trail::new();
+        first.end(Ended::TimedOut);
+        let second = first.next(ANOTHER);
+        let third = second.next(ANOTHER);
+        assert_eq!(first.ended(), Some(Ended::TimedOut));
+        assert_eq!(second.ended(), Some(Ended::Superseded));
+        assert_eq!(third.ended(), None);
+    }
+
+    #[test]
+    fn innermost_balancer_is_believed() {
+        let [outer, inner] = [Peer::new("region"), Peer::new("host")];
+        let trail = Trail::new();
+        assert!(trail.choose(&outer, None) && trail.choose(&inner, None));
+        assert!(trail.has_tried(&inner) && !trail.has_tried(&outer));
+    }
+}

@@ -1,0 +1,107 @@
+use http::{
+    Uri,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+
+use crate::ConfigError;
+
+/// Where an upstream is: `http://host:port/prefix`.
+#[derive(Clone, Debug)]
+pub(super) struct Base {
+    scheme: Scheme,
+    pub(super) authority: Authority,
+    /// Without a slash at its end; mostly empty.
+    prefix: String,
+}
+
+const EXPECTED: &str = "a base URI such as `http://host:port` or `https://host/prefix`, without \
+                        user information and query";
+
+impl Base {
+    pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
+        let wrong = || ConfigError::new("upstream", format!("`{text}`"), EXPECTED);
+        let uri: Uri = text.parse().map_err(|_| wrong())?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(wrong());
+        };
+        let path = parts
+            .path_and_query
+            .unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
+        let named = !authority.host().is_empty() && !authority.as_str().contains('@');
+        if !known || !named || path.query().is_some() || text.contains('#') {
+            return Err(wrong());
+        }
+        Ok(Self {
+            scheme,
+            authority,
+            prefix: path.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// The URI of a request at this upstream; `None` when the two make no URI together.
+    pub(super) fn join(&self, uri: &Uri) -> Option<Uri> {
+        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        let path = if asked == "*" && self.prefix.is_empty() {
+            PathAndQuery::from_static("*")
+        } else if self.prefix.is_empty() {
+            uri.path_and_query()
+                .cloned()
+                .unwrap_or_else(|| PathAndQuery::from_static("/"))
+        } else {
+            PathAndQuery::try_from(format!("{}{asked}", self.prefix)).ok()?
+        };
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn join(base: &str, uri: &str) -> String {
+        let uri = Base::parse(base).unwrap().join(&uri.parse().unwrap());
+        uri.unwrap().to_string()
+    }
+
+    #[test]
+    fn puts_its_prefix_before_the_path() {
+        assert_eq!(join("http://u:1", "/a?b=c"), "http://u:1/a?b=c");
+        assert_eq!(join("http://u:1/", "/a"), "http://u:1/a");
+        assert_eq!(join("http://u:1/p/", "/a?b"), "http://u:1/p/a?b");
+        assert_eq!(join("https://u/p", "http://client/a"), "https://u/p/a");
+    }
+
+    #[test]
+    fn does_not_touch_what_it_passes_on() {
+        assert_eq!(
+            join("http://u", "//a/../b%2F?x=%00"),
+            "http://u//a/../b%2F?x=%00"
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_base_and_names_it() {
+        let wrong = [
+            "",
+            "u:1",
+            "/path",
+            "ftp://u",
+            "http://",
+            "http://me@u",
+            "http://u?x",
+            "http://u/#x",
+            "http://u 1",
+        ];
+        for text in wrong {
+            let error = Base::parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("upstream: `{text}` is not a base URI")));
+        }
+    }
+}

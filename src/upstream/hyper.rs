@@ -1,0 +1,178 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header::HOST};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::{
+    Client, Error, ResponseFuture,
+    connect::{Connect, HttpConnector},
+};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{
+    base::Base,
+    headers::{clean_request, clean_response},
+    reuse::{Tagged, mark_received, was_reused},
+};
+use crate::{BoxError, ConfigError, trail::Trail};
+
+/// Sends requests to one base URI; made by [`Pool::upstream`](super::Pool::upstream).
+///
+/// A clone is a few pointers, and shares the connections.
+pub struct Upstream<B, C = HttpConnector> {
+    client: Client<Tagged<C>, B>,
+    target: Arc<Target>,
+}
+
+#[derive(Debug)]
+struct Target {
+    name: Arc<str>,
+    base: Base,
+    preserve_host: bool,
+}
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+impl<B, C> Upstream<B, C> {
+    pub(super) fn new(
+        base: &str,
+        client: Client<Tagged<C>, B>,
+        preserve_host: bool,
+    ) -> Result<Self, ConfigError> {
+        let target = Target {
+            name: Arc::from(base),
+            base: Base::parse(base)?,
+            preserve_host,
+        };
+        Ok(Self {
+            client,
+            target: Arc::new(target),
+        })
+    }
+
+    /// The base URI, as it was given.
+    pub fn name(&self) -> &str {
+        &self.target.name
+    }
+}
+
+impl Target {
+    /// Turns a client's request into one for this upstream.
+    fn rewrite<B>(&self, request: &mut Request<B>) {
+        // The authority of the request line is what was asked for, whatever `Host` says (RFC 9112,
+        // section 3.2.2); in HTTP/2 there is nothing else.
+        let asked = match request.uri().authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+            None => request.headers().get(HOST).cloned(),
+        };
+        if let Some(uri) = self.base.join(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        // What the client speaks is its connection's matter; so is what the upstream speaks.
+        *request.version_mut() = Version::HTTP_11;
+        let headers = request.headers_mut();
+        clean_request(headers);
+        match asked {
+            Some(asked) if self.preserve_host => {
+                headers.insert(HOST, asked);
+            }
+            Some(asked) => {
+                headers.remove(HOST);
+                headers.entry(X_FORWARDED_HOST).or_insert(asked);
+            }
+            None => {}
+        }
+    }
+}
+
+impl<B, C> Service<Request<B>> for Upstream<B, C>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    C: Clone + Send + Sync + 'static,
+    Tagged<C>: Connect,
+{
+    type Response = Response<Incoming>;
+    type Error = Error;
+    type Future = UpstreamFuture;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> UpstreamFuture {
+        self.target.rewrite(&mut request);
+        let trail = Trail::of(request.extensions()).cloned();
+        UpstreamFuture {
+            response: self.client.request(request),
+            trail,
+        }
+    }
+}
+
+impl<B, C: Clone> Clone for Upstream<B, C> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            target: Arc::clone(&self.target),
+        }
+    }
+}
+
+impl<B, C> fmt::Debug for Upstream<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Upstream").field(&self.target.name).finish()
+    }
+}
+
+#[cfg(feature = "balance")]
+impl<B, C> From<Upstream<B, C>> for crate::balance::Endpoint<Upstream<B, C>> {
+    fn from(upstream: Upstream<B, C>) -> Self {
+        Self::new(Arc::clone(&upstream.target.name), upstream)
+    }
+}
+
+pin_project! {
+    /// The future of an [`Upstream`]'s response.
+    pub struct UpstreamFuture {
+        #[pin]
+        response: ResponseFuture,
+        trail: Option<Trail>,
+    }
+}
+
+impl Future for UpstreamFuture {
+    type Output = Result<Response<Incoming>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        Poll::Ready(match ready!(this.response.poll(cx)) {
+            Ok(mut response) => {
+                mark_received(response.extensions());
+                let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                clean_response(response.headers_mut(), switches);
+                Ok(response)
+            }
+            Err(error) => {
+                if let (Some(trail), Some(reused)) = (&this.trail, was_reused(&error)) {
+                    trail.set_reused(reused);
+                }
+                Err(error)
+            }
+        })
+    }
+}
+
+impl fmt::Debug for UpstreamFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+use std::{fmt, time::Duration};
+
+use http_body::Body;
+use hyper_util::{
+    client::legacy::{
+        Builder, Client,
+        connect::{Connect, HttpConnector},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+
+use super::{hyper::Upstream, reuse::Tagged};
+use crate::ConfigError;
+
+/// A hyper client whose connections are shared by all upstreams.
+///
+/// Its type names the body that requests carry: a [`ReplayBody`](crate::ReplayBody) below a
+/// [`FailoverLayer`](crate::FailoverLayer).
+pub struct Pool<B, C = HttpConnector> {
+    client: Client<Tagged<C>, B>,
+    preserve_host: bool,
+}
+
+/// How a [`Pool`] connects.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PoolOptions {
+    connect_timeout: Duration,
+    http2: bool,
+    preserve_host: Option<bool>,
+}
+
+impl PoolOptions {
+    /// The defaults: HTTP/1.1, a connect timeout of 5 seconds.
+    pub fn new() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            http2: false,
+            preserve_host: None,
+        }
+    }
+
+    /// Sets the time to connect; by default 5 seconds, as in Envoy.
+    ///
+    /// It binds the connector that [`build`](Self::build) makes; a connector of your own has its
+    /// own.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets whether upstreams are spoken to in HTTP/2 from the start ("prior knowledge"); by default
+    /// not.
+    pub fn http2(mut self, http2: bool) -> Self {
+        self.http2 = http2;
+        self
+    }
+
+    /// Sets whether an upstream sees the host that the client asked for, or its own.
+    ///
+    /// By default it sees the client's in HTTP/1, and its own in HTTP/2, where the host cannot differ
+    /// from the `:authority` that the client's connection pool is keyed by; the client's is then in
+    /// `X-Forwarded-Host`. Set it to `false` where a connector may agree on HTTP/2 by itself.
+    pub fn preserve_host(mut self, preserve: bool) -> Self {
+        self.preserve_host = Some(preserve);
+        self
+    }
+
+    /// Makes a pool of plain TCP connections.
+    pub fn build<B>(self) -> Pool<B>
+    where
+        B: Body + Send,
+        B::Data: Send,
+    {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(self.connect_timeout));
+        connector.set_nodelay(true);
+        self.build_with(connector)
+    }
+
+    /// Makes a pool of the connections of a connector, for example one that speaks TLS.
+    pub fn build_with<B, C>(self, connector: C) -> Pool<B, C>
+    where
+        B: Body + Send,
+        B::Data: Send,
+        C: Clone,
+        Tagged<C>: Connect,
+    {
+        let mut builder: Builder = Client::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .http2_only(self.http2);
+        Pool {
+            client: builder.build(Tagged::new(connector)),
+            preserve_host: self.preserve_host.unwrap_or(!self.http2),
+        }
+    }
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B> Pool<B>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    /// A pool with the default [`PoolOptions`].
+    pub fn new() -> Self {
+        PoolOptions::new().build()
+    }
+}
+
+impl<B> Default for Pool<B>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B, C: Clone> Pool<B, C> {
+    /// An upstream at a base URI, which is also its peer's name.
+    ///
+    /// # Errors
+    ///
+    /// The text is not an absolute `http` or `https` URI, or it has user information, a query or a
+    /// fragment.
+    pub fn upstream(&self, base: &str) -> Result<Upstream<B, C>, ConfigError> {
+        Upstream::new(base, self.client.clone(), self.preserve_host)
+    }
+}
+
+impl<B, C: Clone> Clone for Pool<B, C> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            preserve_host: self.preserve_host,
+        }
+    }
+}
+
+impl<B, C> fmt::Debug for Pool<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("preserve_host", &self.preserve_host)
+            .finish_non_exhaustive()
+    }
+}
