@@ -181,35 +181,38 @@ fn budget(text: &str) -> Result<Share, String> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = Args::parse();
-    let demo = args.upstream.is_empty() && args.backup.is_empty();
-    let quiet = if demo {
+    let embedded = args.upstream.is_empty() && args.backup.is_empty();
+    let shown = if embedded {
         "warn,tower_failover=debug"
     } else {
         "warn"
     };
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| quiet.to_owned());
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| shown.to_owned());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
 
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-    println!("listening on http://{}", listener.local_addr()?);
-    let mut refusing = None;
-    if demo {
-        let upstreams = Demo::start().await?;
-        upstreams.explain(listener.local_addr()?);
-        args.upstream = upstreams.urls();
-        refusing = Some(upstreams.refusing);
-    }
+    let demo = if embedded {
+        let demo = Demo::start().await?;
+        args.upstream = demo.urls();
+        Some(demo)
+    } else {
+        None
+    };
     let proxy = proxy(&args).unwrap_or_else(|wrong| {
         let mut command = Args::command();
         command.error(ErrorKind::ValueValidation, wrong).exit()
     });
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
+    let listen = listener.local_addr()?;
+    println!("listening on http://{listen}");
+    if let Some(demo) = &demo {
+        demo.explain(listen);
+    }
     serve(listener, proxy).await;
-    drop(refusing);
     Ok(())
 }
 

@@ -130,8 +130,8 @@ impl Failure {
         self.source.as_deref().map(|error| error as _)
     }
 
-    pub(crate) fn into_parts(self) -> (Evidence, Option<BoxError>) {
-        (self.evidence, self.source)
+    pub(crate) fn into_source(self) -> Option<BoxError> {
+        self.source
     }
 }
 

@@ -7,9 +7,8 @@ use http::{Request, Response, StatusCode, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
-use tracing::debug;
 
-use super::{clock::Clock, drain::drain};
+use super::{clock::Clock, offer::Offer};
 use crate::{
     BoxError, Error,
     failure::{Evidence, Failure, FailureKind, Stage},
@@ -17,8 +16,7 @@ use crate::{
     limits::{Limits, Withdrawal},
     policy::{Policy, Verdict},
     replay::{Replay, ReplayBody, ReplayError},
-    report::{Outcome, Report},
-    trail::{Ended, NoPeer, Route, Trail},
+    trail::{Ended, NoPeer, Peer, Route, Trail},
 };
 
 /// How often a service that picks blindly may pick a tried peer before it is taken at its word that
@@ -33,13 +31,7 @@ pub(super) struct Attempts<S, P, B, R> {
     replay: Option<Replay<B>>,
     /// `None`: the request is sent once.
     repeat: Option<Repeat<S, P>>,
-    /// A response that is delivered if nothing better comes.
-    held: Option<Response<R>>,
-    /// The last attempt's failure.
-    failure: Option<(Evidence, Option<BoxError>)>,
-    /// How far the request got, over all attempts.
-    stage: Stage,
-    report: Report,
+    offer: Offer<R>,
 }
 
 /// What another attempt needs.
@@ -72,47 +64,34 @@ pub(super) enum Next<R> {
 
 impl<S, P, B, R> Attempts<S, P, B, R> {
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.clock.deadline
+        self.clock.deadline()
     }
 
     pub(super) fn next_start(&self) -> Instant {
-        self.clock.next
+        self.clock.next_start()
     }
 
     /// Why the attempt in flight has taken too long, if it has.
     pub(super) fn overdue(&self) -> Option<Ended> {
-        if self.clock.deadline.is_none() && self.limits.per_try_timeout.is_none() {
-            return None;
-        }
-        let now = Instant::now();
-        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if passed(self.clock.deadline) {
-            Some(Ended::Deadline)
-        } else if passed(self.per_try_end()) {
-            Some(Ended::TimedOut)
-        } else {
-            None
-        }
+        self.clock.overdue(self.waiting_since())
     }
 
     /// When [`overdue`](Self::overdue) is to be asked again.
     pub(super) fn next_check(&self) -> Option<Instant> {
-        let per_try = self.limits.per_try_timeout.and_then(|timeout| {
-            // While the sender is waited for, the peer's time cannot end sooner than this.
-            self.per_try_end()
-                .or_else(|| Instant::now().checked_add(timeout))
-        });
-        self.clock.deadline.into_iter().chain(per_try).min()
+        self.clock.next_check(self.waiting_since())
     }
 
-    /// When the peer's time ends; `None` while it waits for the sender of the request.
-    fn per_try_end(&self) -> Option<Instant> {
-        let timeout = self.limits.per_try_timeout?;
-        let since = match &self.replay {
-            Some(replay) => replay.waiting_since(self.clock.begun)?,
-            None => self.clock.begun,
-        };
-        since.max(self.clock.begun).checked_add(timeout)
+    /// Since when it is the peer's turn; `None` while the sender of the request is waited for.
+    fn waiting_since(&self) -> Option<Instant> {
+        let begun = self.clock.begun();
+        match &self.replay {
+            Some(replay) => replay.waiting_since(begun),
+            None => Some(begun),
+        }
+    }
+
+    fn peer(&self) -> Option<Peer> {
+        self.repeat.as_ref()?.trail.peer()
     }
 
     pub(super) fn end(&self, why: Ended) {
@@ -189,10 +168,7 @@ where
             clock,
             replay,
             repeat,
-            held: None,
-            failure: None,
-            stage: Stage::NotSent,
-            report: Report::default(),
+            offer: Offer::nothing(),
         }
     }
 
@@ -207,12 +183,12 @@ where
     /// Starts the next attempt; the service is ready.
     pub(super) fn launch(&mut self) -> Result<S::Future, Next<R>> {
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
-            return Err(Next::Done(self.finish()));
+            return Err(Next::Done(self.offer.close()));
         };
         let Ok(body) = replay.start() else {
-            return Err(Next::Done(self.finish()));
+            return Err(Next::Done(self.offer.close()));
         };
-        self.clock.begun = Instant::now();
+        self.clock.begin();
         let mut parts = repeat.head.restore();
         let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
         repeat.policy.prepare(&attempt, &mut parts);
@@ -232,32 +208,28 @@ where
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
             return Next::Done(Ok(response));
         };
-        let status = response.status();
-        // After the switch the connection speaks another protocol; there is nothing to repeat.
-        if status == StatusCode::SWITCHING_PROTOCOLS {
-            return Next::Done(Ok(self.deliver(response)));
-        }
-        let (parts, body) = response.into_parts();
-        let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
-        let verdict = repeat.policy.upstream_response_decision(&attempt, &parts);
-        let response = Response::from_parts(parts, body);
-        if verdict.is_deliver() && self.report.attempts().is_empty() {
+        // After a switch the connection speaks another protocol; there is nothing to repeat.
+        let (verdict, response) = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            (Verdict::deliver(), response)
+        } else {
+            let (parts, body) = response.into_parts();
+            let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
+            let verdict = repeat.policy.upstream_response_decision(&attempt, &parts);
+            (verdict, Response::from_parts(parts, body))
+        };
+        if verdict.is_deliver() && self.offer.is_untouched() {
             return Next::Done(Ok(response));
         }
-        match self.admit(verdict, Stage::MaybeProcessed) {
+        let admitted = self.admit(verdict, Stage::MaybeProcessed);
+        let peer = self.peer();
+        match admitted {
             Ok(route) => {
-                self.note(Outcome::Answered(status), verdict, Ok(()));
-                self.stage = Stage::MaybeProcessed;
-                self.hold(response, cx);
+                let sent = self.replay.as_ref().is_none_or(Replay::is_sent_in_full);
+                self.offer.decline(response, sent, peer, cx);
+                self.offer.show(Ok(()));
                 self.advance(route, verdict)
             }
-            Err(why) => {
-                self.note(Outcome::Answered(status), verdict, Err(why));
-                if let Some(held) = self.held.take() {
-                    drain(held, cx);
-                }
-                Next::Done(Ok(self.deliver(response)))
-            }
+            Err(_) => Next::Done(Ok(self.offer.deliver(response, peer, cx))),
         }
     }
 
@@ -292,50 +264,39 @@ where
         if ended == Ended::TimedOut {
             return self.on_failure(evidence(FailureKind::Timeout), None);
         }
-        let outcome = Outcome::Failed(FailureKind::Deadline);
-        self.note(outcome, Verdict::deliver(), Err("deadline"));
-        self.stage = Stage::MaybeProcessed;
-        self.failure = Some((evidence(FailureKind::Deadline), None));
-        Next::Done(self.finish())
+        let peer = self.peer();
+        self.offer.fail(evidence(FailureKind::Deadline), None, peer);
+        self.offer.show(Err("deadline"));
+        Next::Done(self.offer.close())
     }
 
     /// The deadline passed before the next attempt could start.
     pub(super) fn on_late(&mut self) -> Next<R> {
-        let evidence = Evidence {
-            stage: self.stage,
-            kind: FailureKind::Deadline,
-        };
-        self.failure = Some((evidence, None));
-        Next::Done(self.finish())
+        self.offer.run_out();
+        Next::Done(self.offer.close())
     }
 
     fn on_failure(&mut self, evidence: Evidence, source: Option<BoxError>) -> Next<R> {
-        let outcome = Outcome::Failed(evidence.kind);
-        self.stage = self.stage.or(evidence.stage);
+        let peer = self.peer();
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
-            self.report.push(None, outcome);
-            self.failure = Some((evidence, source));
-            return Next::Done(self.finish());
+            self.offer.fail(evidence, source, peer);
+            return Next::Done(self.offer.close());
         };
         let failure = Failure::new(evidence, source).on_connection(repeat.trail.reused());
         // Overload that no peer was chosen for is our own: another attempt would add to it.
-        let own_overload = evidence.kind == FailureKind::Overload && repeat.trail.peer().is_none();
+        let own_overload = evidence.kind == FailureKind::Overload && peer.is_none();
         let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
         let verdict = match evidence.stage {
             _ if own_overload => Verdict::deliver(),
             Stage::NotSent => repeat.policy.fail_to_connect(&attempt, &failure),
             _ => repeat.policy.error_while_proxy(&attempt, &failure),
         };
-        self.failure = Some(failure.into_parts());
-        match self.admit(verdict, evidence.stage) {
-            Ok(route) => {
-                self.note(outcome, verdict, Ok(()));
-                self.advance(route, verdict)
-            }
-            Err(why) => {
-                self.note(outcome, verdict, Err(why));
-                Next::Done(self.finish())
-            }
+        let admitted = self.admit(verdict, evidence.stage);
+        self.offer.fail(evidence, failure.into_source(), peer);
+        self.offer.show(admitted.map(|_| ()));
+        match admitted {
+            Ok(route) => self.advance(route, verdict),
+            Err(_) => Next::Done(self.offer.close()),
         }
     }
 
@@ -351,14 +312,8 @@ where
                 return Next::Now;
             }
         }
-        if self.failure.is_none() {
-            let evidence = Evidence {
-                stage: self.stage,
-                kind: FailureKind::NoPeer,
-            };
-            self.failure = Some((evidence, Some(error)));
-        }
-        Next::Done(self.finish())
+        self.offer.no_peer(error);
+        Next::Done(self.offer.close())
     }
 
     /// Whether the layer's limits let the verdict's attempt happen; if so, what it takes is set
@@ -386,7 +341,7 @@ where
         if !self.limits.allows_attempt(attempt.number(), untried) {
             return Err("attempts");
         }
-        self.clock.plan(verdict.delay(), self.limits.retry_window)?;
+        self.clock.plan(verdict.delay())?;
         // What was not sent cost the upstreams nothing, and a dead peer must not use up the retries
         // that the others need.
         let free = stage == Stage::NotSent && untried == Some(true);
@@ -410,64 +365,10 @@ where
         }
     }
 
-    /// Keeps a response in case nothing better comes.
-    ///
-    /// Only if its request was sent in full: to take the body from an unfinished upload breaks the
-    /// exchange that the response's own body depends on, in HTTP/1 and HTTP/2 alike.
-    fn hold(&mut self, response: Response<R>, cx: &mut Context<'_>) {
-        let sent = self.replay.as_ref().is_none_or(Replay::is_sent_in_full);
-        let unwanted = if sent {
-            self.held.replace(response)
-        } else {
-            Some(response)
-        };
-        if let Some(unwanted) = unwanted {
-            drain(unwanted, cx);
-        }
-    }
-
-    /// What the client gets when no further attempt is made: the held response, or the failure.
-    fn finish(&mut self) -> Result<Response<R>, Error> {
-        if let Some(held) = self.held.take() {
-            return Ok(self.deliver(held));
-        }
-        let nothing = Evidence {
-            stage: self.stage,
-            kind: FailureKind::Other,
-        };
-        let (mut evidence, source) = self.failure.take().unwrap_or((nothing, None));
-        evidence.stage = self.stage;
-        let report = std::mem::take(&mut self.report);
-        Err(Error::new(evidence, report, source))
-    }
-
-    fn deliver(&mut self, mut response: Response<R>) -> Response<R> {
-        if self.report.attempts().len() > 1 {
-            let report = std::mem::take(&mut self.report);
-            response.extensions_mut().insert(report);
-        }
-        response
-    }
-
     fn has_source_failed(&self, error: &(dyn std::error::Error + 'static)) -> bool {
         match &self.replay {
             Some(replay) => replay.has_source_failed(),
             None => ReplayError::find(error).is_some_and(ReplayError::is_source_failed),
         }
-    }
-
-    /// Writes down what became of an attempt, and why no other follows.
-    fn note(&mut self, outcome: Outcome, verdict: Verdict, next: Result<(), &str>) {
-        let peer = self.repeat.as_ref().and_then(|repeat| repeat.trail.peer());
-        debug!(
-            attempt = self.report.attempts().len() + 1,
-            peer = peer.as_ref().map(tracing::field::display),
-            outcome = %outcome,
-            error = self.failure.as_ref().and_then(|(_, source)| source.as_deref()).map(tracing::field::debug),
-            delay = ?verdict.delay(),
-            declined = next.err(),
-            "attempt did not bring the final response",
-        );
-        self.report.push(peer, outcome);
     }
 }

@@ -8,53 +8,98 @@ use crate::{
     limits::{Deadline, Limits},
     policy::Attempt,
     replay::Check,
-    trail::Trail,
+    trail::{Ended, Trail},
 };
 
 /// The times that bound one request.
 pub(super) struct Clock {
     /// When the request came.
-    pub(super) started: Instant,
+    started: Instant,
     /// When it ends.
-    pub(super) deadline: Option<Instant>,
+    deadline: Option<Instant>,
+    /// Until when another attempt may begin.
+    window: Option<Instant>,
+    per_try_timeout: Option<Duration>,
     /// When the attempt in flight began.
-    pub(super) begun: Instant,
+    begun: Instant,
     /// When the next attempt may begin.
-    pub(super) next: Instant,
+    next: Instant,
 }
 
 impl Clock {
     pub(super) fn start(limits: &Limits, head: &Parts) -> Self {
         let started = Instant::now();
-        // A deadline too far away to be named is none.
-        let set = limits.deadline.and_then(|after| started.checked_add(after));
+        // A time too far away to be named is none.
+        let after = |limit: Option<Duration>| limit.and_then(|limit| started.checked_add(limit));
         let asked = head.extensions.get().map(|Deadline(at)| *at);
         Self {
             started,
-            deadline: set.into_iter().chain(asked).min(),
+            deadline: after(limits.deadline).into_iter().chain(asked).min(),
+            window: after(limits.retry_window),
+            per_try_timeout: limits.per_try_timeout,
             begun: started,
             next: started,
         }
     }
 
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(super) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    pub(super) fn next_start(&self) -> Instant {
+        self.next
+    }
+
+    /// An attempt begins.
+    pub(super) fn begin(&mut self) {
+        self.begun = Instant::now();
+    }
+
     /// Plans the next attempt for after `delay`, or says why there cannot be one.
-    pub(super) fn plan(
-        &mut self,
-        delay: Duration,
-        window: Option<Duration>,
-    ) -> Result<(), &'static str> {
-        let now = Instant::now();
-        let Some(next) = now.checked_add(delay) else {
-            return Err("delay does not end");
+    pub(super) fn plan(&mut self, delay: Duration) -> Result<(), &'static str> {
+        let Some(next) = Instant::now().checked_add(delay) else {
+            return Err("deadline");
         };
         if self.deadline.is_some_and(|deadline| next >= deadline) {
             return Err("deadline");
         }
-        if window.is_some_and(|window| next.duration_since(self.started) > window) {
+        if self.window.is_some_and(|window| next > window) {
             return Err("retry window");
         }
         self.next = next;
         Ok(())
+    }
+
+    /// Why the attempt in flight has taken too long, if it has, when it has been the peer's turn
+    /// `since` then.
+    pub(super) fn overdue(&self, since: Option<Instant>) -> Option<Ended> {
+        if self.deadline.is_none() && self.per_try_timeout.is_none() {
+            return None;
+        }
+        let now = Instant::now();
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if passed(self.deadline) {
+            Some(Ended::Deadline)
+        } else if passed(self.try_end(since)) {
+            Some(Ended::TimedOut)
+        } else {
+            None
+        }
+    }
+
+    /// When [`overdue`](Self::overdue) is to be asked again.
+    pub(super) fn next_check(&self, since: Option<Instant>) -> Option<Instant> {
+        // While it is not the peer's turn, its time cannot end sooner than if it were from now on.
+        let per_try = self.try_end(since.or_else(|| Some(Instant::now())));
+        self.deadline.into_iter().chain(per_try).min()
+    }
+
+    fn try_end(&self, since: Option<Instant>) -> Option<Instant> {
+        since?.max(self.begun).checked_add(self.per_try_timeout?)
     }
 
     /// What a policy may know.

@@ -3,6 +3,7 @@
 mod attempts;
 mod clock;
 mod drain;
+mod offer;
 
 use std::{
     fmt,

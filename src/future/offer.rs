@@ -1,0 +1,155 @@
+use std::task::Context;
+
+use http::Response;
+use http_body::Body;
+use tracing::debug;
+
+use super::drain::drain;
+use crate::{
+    BoxError, Error,
+    failure::{Evidence, FailureKind, Stage},
+    report::{Outcome, Report},
+    trail::Peer,
+};
+
+/// What the client would get now, if no further attempt were made.
+pub(super) struct Offer<R> {
+    /// A response that is delivered if nothing better comes.
+    held: Option<Response<R>>,
+    /// The last attempt's failure.
+    failure: Option<(FailureKind, Option<BoxError>)>,
+    /// How far the request got, over all attempts.
+    stage: Stage,
+    report: Report,
+}
+
+impl<R> Offer<R> {
+    pub(super) fn nothing() -> Self {
+        Self {
+            held: None,
+            failure: None,
+            stage: Stage::NotSent,
+            report: Report::default(),
+        }
+    }
+
+    /// Whether every attempt so far is the one whose response is at hand.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.report.attempts().is_empty()
+    }
+
+    /// An attempt brought a response that is not wanted.
+    ///
+    /// It is kept only if its request was sent in full: to take the body from an unfinished upload
+    /// breaks the exchange that the response's own body depends on, in HTTP/1 and HTTP/2 alike.
+    pub(super) fn decline(
+        &mut self,
+        response: Response<R>,
+        sent_in_full: bool,
+        peer: Option<Peer>,
+        cx: &mut Context<'_>,
+    ) where
+        R: Body,
+    {
+        self.stage = Stage::MaybeProcessed;
+        let outcome = Outcome::Answered(response.status());
+        self.report.push(peer, outcome);
+        let unwanted = if sent_in_full {
+            self.held.replace(response)
+        } else {
+            Some(response)
+        };
+        if let Some(unwanted) = unwanted {
+            drain(unwanted, cx);
+        }
+    }
+
+    /// An attempt failed.
+    pub(super) fn fail(
+        &mut self,
+        evidence: Evidence,
+        source: Option<BoxError>,
+        peer: Option<Peer>,
+    ) {
+        self.stage = self.stage.or(evidence.stage);
+        self.report.push(peer, Outcome::Failed(evidence.kind));
+        self.failure = Some((evidence.kind, source));
+    }
+
+    /// The deadline passed while no attempt was in flight.
+    pub(super) fn run_out(&mut self) {
+        self.failure = Some((FailureKind::Deadline, None));
+    }
+
+    /// There was no peer for another attempt: what there was stands, if there was anything.
+    pub(super) fn no_peer(&mut self, source: BoxError) {
+        if self.failure.is_none() {
+            self.failure = Some((FailureKind::NoPeer, Some(source)));
+        }
+    }
+
+    /// This response is what the client gets.
+    pub(super) fn deliver(
+        &mut self,
+        mut response: Response<R>,
+        peer: Option<Peer>,
+        cx: &mut Context<'_>,
+    ) -> Response<R>
+    where
+        R: Body,
+    {
+        if let Some(held) = self.held.take() {
+            drain(held, cx);
+        }
+        if !self.is_untouched() {
+            self.report.push(peer, Outcome::Answered(response.status()));
+            self.attach_report(&mut response);
+        }
+        response
+    }
+
+    /// No further attempt is made: the held response, or the last failure.
+    pub(super) fn close(&mut self) -> Result<Response<R>, Error> {
+        if let Some(mut held) = self.held.take() {
+            self.attach_report(&mut held);
+            return Ok(held);
+        }
+        let (kind, source) = self.failure.take().unwrap_or((FailureKind::Other, None));
+        let evidence = Evidence {
+            stage: self.stage,
+            kind,
+        };
+        let report = std::mem::take(&mut self.report);
+        Err(Error::new(evidence, report, source))
+    }
+
+    /// One attempt needs no report: its response says it all.
+    fn attach_report(&mut self, response: &mut Response<R>) {
+        if self.report.attempts().len() > 1 {
+            let report = std::mem::take(&mut self.report);
+            response.extensions_mut().insert(report);
+        }
+    }
+
+    /// Shows an attempt that did not end the request by itself, and what follows.
+    pub(super) fn show(&self, next: Result<(), &'static str>) {
+        let Some(last) = self.report.attempts().last() else {
+            return;
+        };
+        let source = match last.outcome() {
+            Outcome::Failed(_) => self
+                .failure
+                .as_ref()
+                .and_then(|(_, source)| source.as_deref()),
+            Outcome::Answered(_) => None,
+        };
+        debug!(
+            attempt = self.report.attempts().len(),
+            peer = last.peer().map(tracing::field::display),
+            outcome = %last.outcome(),
+            error = source.map(tracing::field::debug),
+            final_because = next.err(),
+            "attempt failed",
+        );
+    }
+}
