@@ -6,7 +6,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Version, header::HOST};
+use http::{
+    HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{HOST, TRANSFER_ENCODING},
+};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{
@@ -36,6 +39,7 @@ struct Target {
     name: Arc<str>,
     base: Base,
     preserve_host: bool,
+    http2: bool,
 }
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -44,12 +48,14 @@ impl<B, C> Upstream<B, C> {
     pub(super) fn new(
         base: &str,
         client: Client<Tagged<C>, B>,
+        http2: bool,
         preserve_host: bool,
     ) -> Result<Self, ConfigError> {
         let target = Target {
             name: Arc::from(base),
             base: Base::parse(base)?,
             preserve_host,
+            http2,
         };
         Ok(Self {
             client,
@@ -65,7 +71,7 @@ impl<B, C> Upstream<B, C> {
 
 impl Target {
     /// Turns a client's request into one for this upstream.
-    fn rewrite<B>(&self, request: &mut Request<B>) {
+    fn rewrite<B: Body>(&self, request: &mut Request<B>) {
         // The authority of the request line is what was asked for, whatever `Host` says (RFC 9112,
         // section 3.2.2); in HTTP/2 there is nothing else.
         let asked = match request.uri().authority() {
@@ -88,6 +94,13 @@ impl Target {
                 headers.entry(X_FORWARDED_HOST).or_insert(asked);
             }
             None => {}
+        }
+        // Unless it is told to, hyper sends no body of unknown length with these methods.
+        let body = request.body();
+        let unknown = body.size_hint().exact().is_none() && !body.is_end_stream();
+        if unknown && !self.http2 && matches!(*request.method(), Method::GET | Method::HEAD) {
+            let chunked = HeaderValue::from_static("chunked");
+            request.headers_mut().insert(TRANSFER_ENCODING, chunked);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::ConfigError;
 /// [`FailoverLayer`](crate::FailoverLayer).
 pub struct Pool<B, C = HttpConnector> {
     client: Client<Tagged<C>, B>,
+    http2: bool,
     preserve_host: bool,
 }
 
@@ -93,6 +94,7 @@ impl PoolOptions {
             .http2_only(self.http2);
         Pool {
             client: builder.build(Tagged::new(connector)),
+            http2: self.http2,
             preserve_host: self.preserve_host.unwrap_or(!self.http2),
         }
     }
@@ -133,7 +135,7 @@ impl<B, C: Clone> Pool<B, C> {
     /// The text is not an absolute `http` or `https` URI, or it has user information, a query or a
     /// fragment.
     pub fn upstream(&self, base: &str) -> Result<Upstream<B, C>, ConfigError> {
-        Upstream::new(base, self.client.clone(), self.preserve_host)
+        Upstream::new(base, self.client.clone(), self.http2, self.preserve_host)
     }
 }
 
@@ -141,6 +143,7 @@ impl<B, C: Clone> Clone for Pool<B, C> {
     fn clone(&self) -> Self {
         Self {
             client: self.client.clone(),
+            http2: self.http2,
             preserve_host: self.preserve_host,
         }
     }
