@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::StatusCode;
+use http::{Extensions, StatusCode};
 
 use crate::{failure::FailureKind, trail::Peer};
 
@@ -43,6 +43,11 @@ impl fmt::Display for Outcome {
 }
 
 impl Report {
+    /// The report that a response carries, if it took more than one attempt.
+    pub fn of(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
     /// The attempts, in order; the last one brought what the client got, unless an earlier response
     /// was held and delivered.
     pub fn attempts(&self) -> &[Tried] {
@@ -63,5 +68,26 @@ impl Tried {
     /// What came of it.
     pub fn outcome(&self) -> Outcome {
         self.outcome
+    }
+}
+
+/// As in `http://10.0.0.1: connect failure, http://10.0.0.2: status 200`.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, tried) in self.attempts.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}{tried}")?;
+        }
+        Ok(())
+    }
+}
+
+/// As in `http://10.0.0.1: connect failure`.
+impl fmt::Display for Tried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.peer {
+            Some(peer) => write!(f, "{peer}: {}", self.outcome),
+            None => self.outcome.fmt(f),
+        }
     }
 }

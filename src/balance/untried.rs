@@ -1,28 +1,49 @@
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
 use http::Request;
 use pin_project_lite::pin_project;
+use tower::load::Load;
 use tower_service::Service;
 
 use crate::{
     BoxError,
-    trail::{NoPeer, Peer, Trail},
+    trail::{NoPeer, Peer, Roster, Trail},
 };
 
 /// An endpoint that refuses a request which has been there.
 ///
 /// It is for balancers that pick without seeing the request, such as `tower::balance::p2c`: the
 /// refusal is no attempt, and [`Failover`](crate::Failover) asks for another pick.
+///
+/// To a balancer that compares loads it must be the outermost service of the endpoint, above what
+/// measures the load. A peer that fails fast has little to do and would be picked again and again;
+/// while a request that it refused looks for another, it is more loaded than any that refused none.
 #[derive(Clone, Debug)]
 pub struct Untried<S> {
     peer: Peer,
     inner: S,
+    /// Requests that were refused and have not found another peer yet.
+    refusals: Arc<AtomicUsize>,
 }
+
+/// What a balancer that picks blindly knows of the others: a further pick will tell.
+struct Perhaps;
+
+impl Roster for Perhaps {
+    fn has_untried(&self, _: &Trail) -> bool {
+        true
+    }
+}
+
+static PERHAPS: LazyLock<Arc<dyn Roster>> = LazyLock::new(|| Arc::new(Perhaps));
 
 impl<S> Untried<S> {
     /// Names a service by the peer that it reaches.
@@ -30,6 +51,7 @@ impl<S> Untried<S> {
         Self {
             peer: Peer::new(peer),
             inner,
+            refusals: Arc::default(),
         }
     }
 }
@@ -62,12 +84,22 @@ where
     }
 }
 
+impl<S: Load> Load for Untried<S> {
+    type Metric = (usize, S::Metric);
+
+    fn load(&self) -> Self::Metric {
+        (self.refusals.load(Ordering::Relaxed), self.inner.load())
+    }
+}
+
 impl<S> Untried<S> {
     fn refuse(&self, trail: &Trail) -> Option<NoPeer> {
         if !trail.allows(&self.peer) && !trail.allows_tried() {
+            trail.hold_refusal(&self.refusals);
             return Some(NoPeer::tried());
         }
-        (!trail.choose(&self.peer, None)).then(NoPeer::exhausted)
+        let current = trail.choose(&self.peer, Some(Arc::clone(&PERHAPS)));
+        (!current).then(NoPeer::exhausted)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How often a service that picks blindly may pick a tried peer before it is taken at its word that
-/// there is no other. Among two peers picked at random, all of these miss once in four billion.
+/// there is no other. Of two peers picked evenly, all of these miss the other once in four billion.
 const MOST_REFUSALS: u32 = 32;
 
 /// The attempts of one request: what was tried, what is held, and whether there may be another.

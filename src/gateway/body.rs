@@ -34,6 +34,16 @@ impl<R> GatewayBody<R> {
     }
 }
 
+/// An empty body, which layers above may need for answers of their own.
+impl<R> Default for GatewayBody<R> {
+    fn default() -> Self {
+        Self {
+            upstream: None,
+            text: None,
+        }
+    }
+}
+
 impl<R: Body<Data = Bytes>> Body for GatewayBody<R> {
     type Data = Bytes;
     type Error = R::Error;

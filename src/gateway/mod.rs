@@ -14,7 +14,8 @@
 //!   available or the own limits refused the request, 400 (Bad Request) when the request's own body
 //!   failed, and 502 (Bad Gateway) for everything else; see
 //!   [`Error::status`].
-//! - Every one of them is logged at level `warn`: a failure that reaches the client is not hidden.
+//! - Every one of them is logged at level `warn`, and carries a [`Report`](crate::report::Report) in
+//!   its extensions: a failure that reaches the client is not hidden.
 //! - With the `hyper` feature, both sides are bridged after 101 (Switching Protocols).
 
 mod body;
@@ -191,5 +192,8 @@ fn answer<R>(error: &(dyn std::error::Error + 'static)) -> Response<GatewayBody<
     *response.status_mut() = status;
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
+    if let Some(error) = known {
+        response.extensions_mut().insert(error.report().clone());
+    }
     response
 }

@@ -142,6 +142,7 @@ impl RetryOn {
             FailureKind::RefusedStream => self.refused_stream,
             FailureKind::Timeout => self.timeout,
             FailureKind::Junk => self.junk_response,
+            FailureKind::Reset if self.reset => true,
             _ if failure.stage() == Stage::NotSent => self.connect_failure,
             _ => self.reset || (self.reset_reused && failure.connection_reused() == Some(true)),
         }

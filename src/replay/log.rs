@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, mem};
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -27,12 +27,21 @@ pub(super) struct Log {
     open: BytesMut,
     /// The size of the last block.
     block: usize,
+    /// How much of the last block is free.
+    room: usize,
     /// Payload bytes held.
     payload: u64,
 }
 
 #[derive(Debug)]
-enum Entry {
+struct Entry {
+    content: Content,
+    /// What it holds of the memory that was taken.
+    cost: usize,
+}
+
+#[derive(Debug)]
+enum Content {
     Data(Bytes),
     Trailers(Box<HeaderMap>),
 }
@@ -56,7 +65,7 @@ impl Log {
     pub(super) fn cost_of_data(&self, length: usize) -> usize {
         if length >= SMALL {
             length + ENTRY
-        } else if length > self.room() {
+        } else if length > self.room {
             self.next_block() + ENTRY
         } else if self.open.is_empty() {
             ENTRY
@@ -77,21 +86,27 @@ impl Log {
         self.payload += data.len() as u64;
         if data.len() >= SMALL {
             self.seal();
-            self.entries.push_back(Entry::Data(data.clone()));
+            self.push(Content::Data(data.clone()), data.len() + ENTRY);
             return;
         }
-        if data.len() > self.room() {
+        if data.len() > self.room {
             self.seal();
+            // What stays free of the old block is held for as long as the last of its entries.
+            if let Some(last) = self.entries.back_mut() {
+                last.cost += self.room;
+            }
             self.block = self.next_block();
+            self.room = self.block;
             self.open = BytesMut::with_capacity(self.block);
         }
+        self.room -= data.len();
         self.open.extend_from_slice(data);
     }
 
     pub(super) fn push_trailers(&mut self, trailers: &HeaderMap) {
         self.seal();
-        let trailers = Box::new(trailers.clone());
-        self.entries.push_back(Entry::Trailers(trailers));
+        let cost = Self::cost_of_trailers(trailers);
+        self.push(Content::Trailers(Box::new(trailers.clone())), cost);
     }
 
     /// The place behind the last frame.
@@ -115,9 +130,9 @@ impl Log {
         if self.entry(at).is_none() {
             self.seal();
         }
-        let frame = match self.entry(at)? {
-            Entry::Data(data) => Frame::data(data.slice(at.offset..)),
-            Entry::Trailers(trailers) => Frame::trailers(HeaderMap::clone(trailers)),
+        let frame = match &self.entry(at)?.content {
+            Content::Data(data) => Frame::data(data.slice(at.offset..)),
+            Content::Trailers(trailers) => Frame::trailers(HeaderMap::clone(trailers)),
         };
         *cursor = at.next();
         Some(frame)
@@ -132,13 +147,10 @@ impl Log {
                 break;
             };
             self.dropped += 1;
-            freed += match entry {
-                Entry::Data(data) => {
-                    self.payload -= data.len() as u64;
-                    ENTRY + data.len()
-                }
-                Entry::Trailers(trailers) => Self::cost_of_trailers(&trailers),
-            };
+            freed += entry.cost;
+            if let Content::Data(data) = entry.content {
+                self.payload -= data.len() as u64;
+            }
         }
         freed
     }
@@ -150,9 +162,9 @@ impl Log {
 
     /// A block can be sealed behind a reader that had read all of it: its place is then the
     /// beginning of the next entry.
-    fn settle(&self, cursor: Cursor) -> Cursor {
-        match self.entry(cursor) {
-            Some(Entry::Data(data)) if data.len() == cursor.offset => cursor.next(),
+    pub(super) fn settle(&self, cursor: Cursor) -> Cursor {
+        match self.entry(cursor).map(|entry| &entry.content) {
+            Some(Content::Data(data)) if data.len() == cursor.offset => cursor.next(),
             _ => cursor,
         }
     }
@@ -161,21 +173,17 @@ impl Log {
     fn seal(&mut self) {
         if !self.open.is_empty() {
             let block = self.open.split().freeze();
-            self.entries.push_back(Entry::Data(block));
+            let cost = block.len() + ENTRY;
+            self.push(Content::Data(block), cost);
         }
     }
 
-    fn room(&self) -> usize {
-        self.open.capacity() - self.open.len()
+    fn push(&mut self, content: Content, cost: usize) {
+        self.entries.push_back(Entry { content, cost });
     }
 
     fn next_block(&self) -> usize {
         (self.block * 2).clamp(BLOCK.0, BLOCK.1)
-    }
-
-    /// Empties the log; its end is then the beginning of an empty one.
-    pub(super) fn take(&mut self) -> Self {
-        mem::take(self)
     }
 }
 
@@ -252,6 +260,25 @@ mod tests {
         log.push_data(&Bytes::from(vec![1; SMALL]));
         assert_eq!(data(&mut log, &mut cursor).unwrap().len(), SMALL);
         assert!(log.is_end(cursor));
+    }
+
+    #[test]
+    fn frees_what_was_taken_and_no_more() {
+        let mut log = Log::default();
+        let mut cursor = Cursor::default();
+        let mut charged = 0;
+        for length in (0..2_000).map(|i| [1, 300, 511, 3, 600, 200, 90][i % 7] + i % 13 * 20) {
+            charged += log.cost_of_data(length);
+            log.push_data(&Bytes::from(vec![1; length]));
+            if length % 3 == 0 {
+                log.read(&mut cursor);
+                charged -= log.drop_before(cursor);
+            }
+            assert!(charged >= log.payload() as usize);
+        }
+        while log.read(&mut cursor).is_some() {}
+        charged -= log.drop_before(cursor);
+        assert_eq!((log.payload(), charged), (0, log.room));
     }
 
     #[test]

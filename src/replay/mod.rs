@@ -4,12 +4,12 @@
 //! gets a [`ReplayBody`] that reads the log from its start and then goes on with the live source:
 //!
 //! ```
-//! use http_body_util::{BodyExt, Full};
+//! use http_body_util::BodyExt;
 //! use tower_failover::replay::Replay;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let replay = Replay::new(Full::from("a request body"), 1024);
+//! let replay = Replay::new(String::from("a request body"), 1024);
 //!
 //! let mut first = replay.start()?;
 //! first.frame().await.unwrap()?;
@@ -30,20 +30,24 @@
 //! - **Order**: every handle yields every byte and the trailers once, in order, or ends in an error.
 //! - **Revocation**: a revoked handle is woken and yields an error, so that its exchange aborts. It
 //!   takes no more from the source, and nothing waits for it to be dropped.
-//! - **Sticky end**: a source that ended is not polled again, and one that failed or panicked fails
-//!   for every later reader too: it never becomes a clean end.
+//! - **Sticky end**: a source that ended is not polled again, and one that failed, panicked, or ended
+//!   short of the length it promised fails for every later reader too: it never becomes a clean end.
 //! - **Bounded memory**: past the cap of one body, or the limit of a [`ReplayMemory`], the log is
 //!   freed at once. The attempt under way goes on in full; the body can no longer be replayed. A
 //!   body whose known length is over the cap never starts a log.
-//! - **Exact hints**: `size_hint` and `is_end_stream` are what the handle has still to yield.
+//! - **Exact hints**: `size_hint` and `is_end_stream` are what the handle has still to yield. Ahead of
+//!   trailers a length that was unknown stays so: HTTP/1 sends trailers in chunked bodies only.
 //!
 //! Empty data frames carry nothing and are not kept.
 
+mod after;
 mod body;
 mod error;
 mod log;
 mod memory;
 mod shared;
+mod state;
+mod store;
 
 use std::{fmt, sync::Arc};
 
@@ -120,10 +124,11 @@ where
         if body.is_end_stream() {
             return Self { shared: None };
         }
+        let promised = body.size_hint();
         // A body that is known not to fit is not logged at all.
-        let fits = body.size_hint().lower() <= keep.cap;
+        let fits = promised.lower() <= keep.cap;
         let cap = if fits { keep.cap } else { 0 };
-        let shared = Shared::new(body, cap, keep.memory, keep.timed);
+        let shared = Shared::new(body, promised, Keep { cap, ..keep });
         Self {
             shared: Some(Arc::new(shared)),
         }
@@ -142,13 +147,6 @@ where
             None => ReplayBody::new(Handle::Empty),
             Some(shared) => ReplayBody::shared(shared, shared.start()?),
         })
-    }
-
-    /// Whether a handle has read all that there is: the request was sent in full.
-    pub fn is_sent_in_full(&self) -> bool {
-        self.shared
-            .as_deref()
-            .is_none_or(|shared| shared.is_sent_in_full())
     }
 }
 
@@ -183,6 +181,11 @@ impl<B> Replay<B> {
     /// Says why not.
     pub fn check(&self) -> Result<(), Unreplayable> {
         self.shared.as_deref().map_or(Ok(()), Shared::check)
+    }
+
+    /// Whether a handle has read all that there is: the request was sent in full.
+    pub fn is_sent_in_full(&self) -> bool {
+        self.shared.as_deref().is_none_or(Shared::is_sent_in_full)
     }
 
     /// Payload bytes in the log.
@@ -225,5 +228,100 @@ impl<B> fmt::Debug for Replay<B> {
             .field("bytes_held", &self.bytes_held())
             .field("check", &self.check())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+        time::Duration,
+    };
+
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::{BodyExt, StreamBody, channel::Channel};
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn keep() -> Keep {
+        Keep {
+            cap: 1 << 20,
+            memory: ReplayMemory::default(),
+            timed: true,
+        }
+    }
+
+    fn poll<B>(body: &mut ReplayBody<B>) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>>
+    where
+        B: Body + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        pin!(body).poll_frame(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reader_is_timed_from_what_it_took_last() {
+        let (mut sender, source) = Channel::<Bytes>::new(2);
+        let (replay, mut body) = Replay::begin(source, keep());
+        let begun = Instant::now();
+        assert_eq!(replay.waiting_since(begun), Some(begun));
+        advance(Duration::from_secs(1)).await;
+        sender.send_data(Bytes::from("one")).await.unwrap();
+        assert!(poll(&mut body).is_ready());
+        assert_eq!(replay.waiting_since(begun), Some(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reader_is_not_timed_while_it_waits_for_the_source() {
+        let (_sender, source) = Channel::<Bytes>::new(1);
+        let (replay, mut body) = Replay::begin(source, keep());
+        assert!(poll(&mut body).is_pending());
+        assert_eq!(replay.waiting_since(Instant::now()), None);
+        replay.revoke();
+        let _second = replay.start().unwrap();
+        assert_eq!(replay.waiting_since(Instant::now()), Some(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_the_source_once_the_handle_is_dropped() {
+        let (_sender, source) = Channel::<Bytes>::new(1);
+        let (replay, mut body) = Replay::begin(source, keep());
+        assert!(poll(&mut body).is_pending());
+        advance(Duration::from_secs(1)).await;
+        drop(body);
+        assert_eq!(replay.waiting_since(Instant::now()), Some(Instant::now()));
+    }
+
+    fn frames() -> impl Body<Data = Bytes, Error = std::convert::Infallible> + Unpin {
+        let frames = [1, 2, 3].map(|byte| Ok(Frame::data(Bytes::from(vec![byte; 1000]))));
+        StreamBody::new(futures_util::stream::iter(frames))
+    }
+
+    #[tokio::test]
+    async fn commits_once_it_is_read_and_not_before() {
+        let (replay, mut body) = Replay::begin(frames(), keep());
+        assert!(poll(&mut body).is_ready());
+        replay.revoke();
+        let second = replay.start().unwrap();
+        replay.commit_when_read();
+        assert_eq!(replay.check(), Ok(()));
+        drop(second);
+        let mut third = replay.start().unwrap();
+        assert!(poll(&mut third).is_ready());
+        assert_eq!(replay.check(), Err(Unreplayable::Committed));
+        assert_eq!(replay.bytes_held(), 0);
+        assert_eq!(third.collect().await.unwrap().to_bytes().len(), 2000);
+    }
+
+    #[test]
+    fn commits_a_handle_that_is_in_the_middle() {
+        let (replay, mut body) = Replay::begin(frames(), keep());
+        assert!(poll(&mut body).is_ready());
+        replay.commit_when_read();
+        assert!(poll(&mut body).is_ready());
+        assert_eq!(replay.bytes_held(), 0);
     }
 }

@@ -26,7 +26,10 @@ mod peer;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use http::Extensions;
@@ -50,7 +53,8 @@ pub enum Ended {
 
 /// A balancer's answer to a question that only matters when something failed.
 pub trait Roster: Send + Sync {
-    /// Returns whether a peer is available that `trail` has not been to.
+    /// Returns whether a peer is available that `trail` has not been to. A balancer that cannot know
+    /// answers `true`: the next pick will tell.
     fn has_untried(&self, trail: &Trail) -> bool;
 }
 
@@ -90,6 +94,17 @@ struct Record {
     /// Whether a tried peer may be chosen when no other is left.
     or_tried: bool,
     roster: Option<Arc<dyn Roster>>,
+    /// Held until a peer is chosen, or the request ends.
+    refusals: Vec<Refusal>,
+}
+
+/// Counts a refusal at the peer that refused, for as long as it lives.
+struct Refusal(Arc<AtomicUsize>);
+
+impl Drop for Refusal {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 struct Visit {
@@ -177,8 +192,16 @@ impl Trail {
         if current {
             record.chosen = Some(peer.clone());
             record.roster = roster;
+            record.refusals.clear();
         }
         current
+    }
+
+    /// Counts a refusal in `refusals` until a peer is chosen, or the request ends.
+    #[cfg(feature = "balance")]
+    pub(crate) fn hold_refusal(&self, refusals: &Arc<AtomicUsize>) {
+        refusals.fetch_add(1, Ordering::Relaxed);
+        self.record().refusals.push(Refusal(Arc::clone(refusals)));
     }
 
     /// Records whether the attempt's connection had served a response before.

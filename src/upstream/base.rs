@@ -19,7 +19,7 @@ const EXPECTED: &str = "a base URI such as `http://host:port` or `https://host/p
 
 impl Base {
     pub(super) fn parse(text: &str) -> Result<Self, ConfigError> {
-        let wrong = || ConfigError::new("upstream", format!("`{text}`"), EXPECTED);
+        let wrong = || Self::wrong(text);
         let uri: Uri = text.parse().map_err(|_| wrong())?;
         let parts = uri.into_parts();
         let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
@@ -40,17 +40,20 @@ impl Base {
         })
     }
 
+    /// What is said of a text that is no base URI.
+    pub(super) fn wrong(text: &str) -> ConfigError {
+        ConfigError::new("upstream", format!("`{text}`"), EXPECTED)
+    }
+
     /// The URI of a request at this upstream; `None` when the two make no URI together.
     pub(super) fn join(&self, uri: &Uri) -> Option<Uri> {
-        let asked = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-        let path = if asked == "*" && self.prefix.is_empty() {
-            PathAndQuery::from_static("*")
-        } else if self.prefix.is_empty() {
-            uri.path_and_query()
-                .cloned()
-                .unwrap_or_else(|| PathAndQuery::from_static("/"))
-        } else {
-            PathAndQuery::try_from(format!("{}{asked}", self.prefix)).ok()?
+        let asked = uri.path_and_query().cloned();
+        let asked = asked.unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let path = match (self.prefix.as_str(), asked.as_str()) {
+            ("", _) => asked,
+            // The whole server is asked about; here, that is what stands below the prefix.
+            (prefix, "*") => PathAndQuery::try_from(prefix).ok()?,
+            (prefix, path) => PathAndQuery::try_from(format!("{prefix}{path}")).ok()?,
         };
         Uri::builder()
             .scheme(self.scheme.clone())
@@ -76,6 +79,20 @@ mod tests {
         assert_eq!(join("http://u:1/", "/a"), "http://u:1/a");
         assert_eq!(join("http://u:1/p/", "/a?b"), "http://u:1/p/a?b");
         assert_eq!(join("https://u/p", "http://client/a"), "https://u/p/a");
+    }
+
+    #[test]
+    fn asterisk_is_the_whole_of_what_is_below_the_prefix() {
+        assert_eq!(join("http://u/p", "*"), "http://u/p");
+        let asterisk = Base::parse("http://u").unwrap().join(&"*".parse().unwrap());
+        assert_eq!(asterisk.unwrap().path(), "*");
+    }
+
+    #[test]
+    fn uri_that_would_be_too_long_is_none() {
+        let base = Base::parse(&format!("http://u/{}", "p".repeat(100))).unwrap();
+        let uri = format!("http://me/{}", "a".repeat(65_450)).parse().unwrap();
+        assert!(base.join(&uri).is_none());
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::{
     headers::{clean_request, clean_response},
     reuse::{Tagged, mark_received, was_reused},
 };
-use crate::{BoxError, ConfigError, trail::Trail};
+use crate::{BoxError, ConfigError, failure::NotSent, trail::Trail};
 
 /// Sends requests to one base URI; made by [`Pool::upstream`](super::Pool::upstream).
 ///
@@ -71,16 +71,23 @@ impl<B, C> Upstream<B, C> {
 
 impl Target {
     /// Turns a client's request into one for this upstream.
-    fn rewrite<B: Body>(&self, request: &mut Request<B>) {
+    ///
+    /// # Errors
+    ///
+    /// The base and the request's path are no URI together. The request must not be sent then: its
+    /// own URI can name any host.
+    fn rewrite<B: Body>(&self, request: &mut Request<B>) -> Result<(), NotSent> {
+        let uri = self.base.join(request.uri());
+        let uri = uri.ok_or_else(|| {
+            NotSent::new("the upstream's and the request's paths are too long together")
+        })?;
         // The authority of the request line is what was asked for, whatever `Host` says (RFC 9112,
         // section 3.2.2); in HTTP/2 there is nothing else.
         let asked = match request.uri().authority() {
             Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
             None => request.headers().get(HOST).cloned(),
         };
-        if let Some(uri) = self.base.join(request.uri()) {
-            *request.uri_mut() = uri;
-        }
+        *request.uri_mut() = uri;
         // What the client speaks is its connection's matter; so is what the upstream speaks.
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
@@ -102,6 +109,7 @@ impl Target {
             let chunked = HeaderValue::from_static("chunked");
             request.headers_mut().insert(TRANSFER_ENCODING, chunked);
         }
+        Ok(())
     }
 }
 
@@ -114,20 +122,23 @@ where
     Tagged<C>: Connect,
 {
     type Response = Response<Incoming>;
-    type Error = Error;
+    type Error = BoxError;
     type Future = UpstreamFuture;
 
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, mut request: Request<B>) -> UpstreamFuture {
-        self.target.rewrite(&mut request);
-        let trail = Trail::of(request.extensions()).cloned();
-        UpstreamFuture {
-            response: self.client.request(request),
-            trail,
-        }
+        let state = match self.target.rewrite(&mut request) {
+            Ok(()) => {
+                let trail = Trail::of(request.extensions()).cloned();
+                let response = self.client.request(request);
+                State::Sent { response, trail }
+            }
+            Err(error) => State::Refused { error: Some(error) },
+        };
+        UpstreamFuture { state }
     }
 }
 
@@ -157,30 +168,51 @@ pin_project! {
     /// The future of an [`Upstream`]'s response.
     pub struct UpstreamFuture {
         #[pin]
-        response: ResponseFuture,
-        trail: Option<Trail>,
+        state: State,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State {
+        Sent { #[pin] response: ResponseFuture, trail: Option<Trail> },
+        Refused { error: Option<NotSent> },
     }
 }
 
 impl Future for UpstreamFuture {
-    type Output = Result<Response<Incoming>, Error>;
+    type Output = Result<Response<Incoming>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        Poll::Ready(match ready!(this.response.poll(cx)) {
-            Ok(mut response) => {
-                mark_received(response.extensions());
-                let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-                clean_response(response.headers_mut(), switches);
-                Ok(response)
+        match self.project().state.project() {
+            StateProj::Sent { response, trail } => {
+                Poll::Ready(receive(ready!(response.poll(cx)), trail.as_ref()))
             }
-            Err(error) => {
-                if let (Some(trail), Some(reused)) = (&this.trail, was_reused(&error)) {
-                    trail.set_reused(reused);
-                }
-                Err(error)
+            StateProj::Refused { error } => match error.take() {
+                Some(error) => Poll::Ready(Err(error.into())),
+                None => panic!("an upstream future was polled after its end"),
+            },
+        }
+    }
+}
+
+fn receive(
+    result: Result<Response<Incoming>, Error>,
+    trail: Option<&Trail>,
+) -> Result<Response<Incoming>, BoxError> {
+    match result {
+        Ok(mut response) => {
+            mark_received(response.extensions());
+            let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            clean_response(response.headers_mut(), switches);
+            Ok(response)
+        }
+        Err(error) => {
+            if let (Some(trail), Some(reused)) = (trail, was_reused(&error)) {
+                trail.set_reused(reused);
             }
-        })
+            Err(error.into())
+        }
     }
 }
 

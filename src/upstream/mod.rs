@@ -25,7 +25,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(feature = "hyper")]
+#[cfg(any(feature = "hyper", feature = "reqwest"))]
 mod base;
 #[cfg(feature = "hyper")]
 mod headers;
@@ -33,9 +33,13 @@ mod headers;
 mod hyper;
 #[cfg(feature = "hyper")]
 mod pool;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 #[cfg(feature = "hyper")]
 mod reuse;
 
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::{Reqwest, ReqwestFuture, ReqwestPool};
 #[cfg(feature = "hyper")]
 pub use self::{
     hyper::{Upstream, UpstreamFuture},

@@ -28,7 +28,7 @@ mod reqwest;
 mod rustls;
 mod tower;
 
-/// Knows the errors of `std::io` and tower, and, behind their features, of hyper, hyper-util and h2, of
+/// Knows the errors of this crate, of `std::io` and of tower, and, behind their features, of hyper, hyper-util and h2, of
 /// reqwest, and of rustls.
 ///
 /// | error | stage | kind |

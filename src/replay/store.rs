@@ -1,0 +1,93 @@
+use std::{mem, ops::Deref};
+
+use bytes::Bytes;
+use http_body::Frame;
+
+use super::{
+    ReplayMemory,
+    error::Unreplayable,
+    log::{Cursor, Log},
+};
+
+/// A log within its bounds: the cap of one body, and the memory of all.
+pub(super) struct Store {
+    log: Log,
+    cap: u64,
+    memory: ReplayMemory,
+    /// What the log has taken from the memory.
+    charged: usize,
+    /// Whether the log ends in trailers.
+    trailers: bool,
+}
+
+impl Store {
+    pub(super) fn new(cap: u64, memory: ReplayMemory) -> Self {
+        Self {
+            log: Log::default(),
+            cap,
+            memory,
+            charged: 0,
+            trailers: false,
+        }
+    }
+
+    /// Keeps a frame, or says which bound it would pass. Empty data carries nothing and is not kept.
+    pub(super) fn push(&mut self, frame: &Frame<Bytes>) -> Result<(), Unreplayable> {
+        if let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) {
+            if self.log.payload() + data.len() as u64 > self.cap {
+                return Err(Unreplayable::OverCap);
+            }
+            self.charge(self.log.cost_of_data(data.len()))?;
+            self.log.push_data(data);
+        }
+        if let Some(trailers) = frame.trailers_ref() {
+            self.charge(Log::cost_of_trailers(trailers))?;
+            self.log.push_trailers(trailers);
+            self.trailers = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(&mut self, cursor: &mut Cursor) -> Option<Frame<Bytes>> {
+        self.log.read(cursor)
+    }
+
+    pub(super) fn ends_in_trailers(&self) -> bool {
+        self.trailers
+    }
+
+    /// Drops what lies before `cursor`.
+    pub(super) fn drop_before(&mut self, cursor: Cursor) {
+        let freed = self.log.drop_before(cursor);
+        self.charged -= freed;
+        self.memory.give_back(freed);
+    }
+
+    /// Drops everything; the end is then the beginning.
+    pub(super) fn clear(&mut self) {
+        self.log = Log::default();
+        self.memory.give_back(mem::take(&mut self.charged));
+    }
+
+    fn charge(&mut self, cost: usize) -> Result<(), Unreplayable> {
+        if !self.memory.take(cost) {
+            return Err(Unreplayable::NoMemory);
+        }
+        self.charged += cost;
+        Ok(())
+    }
+}
+
+impl Deref for Store {
+    type Target = Log;
+
+    fn deref(&self) -> &Log {
+        &self.log
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.memory.give_back(self.charged);
+    }
+}

@@ -1,0 +1,84 @@
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Notify,
+};
+
+use crate::*;
+
+#[tokio::test]
+async fn ten_thousand_connections_opened_and_dropped_leave_it_serving() {
+    let (upstream, _) = server(echo).await;
+    let proxy = Proxy::before(&[upstream], &[]).await;
+    for batch in 0..100 {
+        let opened = (0..100).map(|_| TcpStream::connect(proxy.addr));
+        for (index, stream) in futures_util::future::join_all(opened)
+            .await
+            .into_iter()
+            .enumerate()
+        {
+            let mut stream = stream.unwrap();
+            // Some leave at once, some in the middle of a head, some in the middle of a body.
+            let text: &[u8] = match (batch + index) % 3 {
+                0 => b"",
+                1 => b"GET / HTTP/1.1\r\nhost: a\r\n",
+                _ => b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nhalf",
+            };
+            stream.write_all(text).await.unwrap();
+        }
+    }
+    assert_eq!(proxy.get("/").await.0, 200);
+    let open = std::fs::read_dir(format!("/proc/{}/fd", proxy.child.id().unwrap()));
+    if let Ok(open) = open {
+        assert!(open.count() < 1_000);
+    }
+}
+
+#[tokio::test]
+async fn interrupt_finishes_what_is_in_flight_and_takes_no_more() {
+    let [begun, finish] = [(); 2].map(|()| Arc::new(Notify::new()));
+    let (at, go) = (Arc::clone(&begun), Arc::clone(&finish));
+    let (upstream, _) = server(move |_| {
+        let (at, go) = (Arc::clone(&at), Arc::clone(&go));
+        async move {
+            at.notify_one();
+            go.notified().await;
+            Response::new(Full::from("finished"))
+        }
+    })
+    .await;
+    let mut proxy = Proxy::before(&[upstream], &[]).await;
+    let mut stream = TcpStream::connect(proxy.addr).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    begun.notified().await;
+    let pid = proxy.child.id().unwrap().to_string();
+    let kill = Command::new("kill")
+        .args(["-INT", &pid])
+        .status()
+        .await
+        .unwrap();
+    assert!(kill.success());
+    // The listener closes first.
+    let closed = async {
+        while TcpStream::connect(proxy.addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, closed).await.unwrap();
+    finish.notify_one();
+    let mut answer = String::new();
+    let read = timeout(PATIENCE, stream.read_to_string(&mut answer));
+    read.await.unwrap().unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("finished"),
+        "{answer}"
+    );
+    let status = timeout(PATIENCE, proxy.child.wait())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(status.success());
+}

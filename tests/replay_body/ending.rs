@@ -1,0 +1,203 @@
+//! The end and the failure of the source are remembered.
+
+use std::{
+    error::Error,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use tower_failover::replay::{Replay, Unreplayable};
+
+use crate::{
+    Attempt, ROOMY, data, large, replay, some_trailers,
+    support::scripted_body::{ScriptedBody, Step},
+};
+
+#[test]
+fn ended_source_is_not_polled_again() {
+    let (replay, script) = replay([data("one"), Step::End], ROOMY);
+    let mut first = Attempt::start(&replay);
+    first.bytes();
+    first.end();
+    let mut second = Attempt::start(&replay);
+    assert_eq!(second.bytes(), b"one");
+    second.end();
+    assert_eq!(script.polls(), 2);
+}
+
+#[test]
+fn failed_source_fails_for_ever() {
+    let (replay, script) = replay([data("one"), Step::Fail("reset by peer"), Step::End], ROOMY);
+    let mut first = Attempt::start(&replay);
+    first.data();
+    for _ in 0..3 {
+        let error = first.error();
+        assert!(error.is_source_failed() && !error.is_revoked());
+        assert_eq!(error.source().unwrap().to_string(), "reset by peer");
+        assert!(!error.to_string().contains("reset"));
+    }
+    assert!(!first.is_end_stream());
+    assert_eq!(first.exact(), None);
+    assert_eq!(script.polls(), 2);
+    assert!(replay.has_source_failed());
+    assert!(!replay.is_sent_in_full());
+}
+
+#[test]
+fn failed_source_is_not_replayable() {
+    let (replay, _script) = replay([data("one"), Step::Fail("reset")], ROOMY);
+    assert!(!replay.has_source_failed());
+    let mut first = Attempt::start(&replay);
+    first.data();
+    first.error();
+    assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
+    assert_eq!(replay.start().unwrap_err(), Unreplayable::SourceFailed);
+}
+
+#[test]
+fn failed_source_is_no_clean_end_for_an_attempt_that_lags() {
+    let (replay, script) = replay([large(1), large(2), Step::Fail("reset")], ROOMY);
+    let mut first = Attempt::start(&replay);
+    let mut lagging = Attempt::start(&replay);
+    first.data();
+    first.data();
+    first.error();
+    let read = lagging.read();
+    assert_eq!(read.bytes.len(), 2000);
+    assert!(read.error.unwrap().is_source_failed());
+    assert_eq!(script.polls(), 3);
+}
+
+#[test]
+fn log_of_a_failed_source_is_freed() {
+    let (replay, _script) = replay([large(1), large(2), Step::Fail("reset")], ROOMY);
+    let mut first = Attempt::start(&replay);
+    let mut lagging = Attempt::start(&replay);
+    lagging.data();
+    first.read();
+    assert_eq!(replay.bytes_held(), 1000);
+    lagging.read();
+    assert_eq!(replay.bytes_held(), 0);
+}
+
+#[test]
+fn source_that_panicked_fails_for_ever() {
+    let (replay, script) = replay([data("one"), Step::Panic, Step::End], ROOMY);
+    let mut first = Attempt::start(&replay);
+    first.data();
+    let mut waiting = Attempt::start(&replay);
+    assert!(catch_unwind(AssertUnwindSafe(|| first.poll())).is_err());
+    for _ in 0..2 {
+        assert!(first.error().is_source_failed());
+    }
+    waiting.data();
+    assert!(waiting.error().is_source_failed());
+    assert!(replay.has_source_failed());
+    assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
+    assert_eq!(script.polls(), 2);
+    drop(waiting);
+    assert_eq!(replay.bytes_held(), 0);
+}
+
+#[test]
+fn attempt_that_waits_is_woken_when_the_one_that_saw_a_panic_is_dropped() {
+    let (replay, script) = replay([], ROOMY);
+    let mut waiting = Attempt::start(&replay);
+    waiting.pending();
+    let mut panicking = Attempt::start(&replay);
+    script.push(Step::Panic);
+    assert!(catch_unwind(AssertUnwindSafe(|| panicking.poll())).is_err());
+    drop(panicking);
+    assert!(waiting.is_woken());
+    assert!(waiting.error().is_source_failed());
+}
+
+#[test]
+fn source_that_ends_short_of_its_length_has_failed() {
+    let (body, _script) = ScriptedBody::new([data("half"), Step::End]);
+    let replay = Replay::new(body.of_length(8), ROOMY);
+    let mut first = Attempt::start(&replay);
+    first.data();
+    assert!(first.error().is_source_failed());
+    assert!(first.error().is_source_failed());
+    assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
+    assert!(!replay.is_sent_in_full());
+}
+
+#[test]
+fn source_that_keeps_its_length_has_not_failed() {
+    let steps = [
+        data("half"),
+        data("half"),
+        Step::Trailers(some_trailers()),
+        Step::End,
+    ];
+    let (body, _script) = ScriptedBody::new(steps);
+    let replay = Replay::new(body.of_length(8), ROOMY);
+    for _ in 0..2 {
+        let read = Attempt::start(&replay).read();
+        assert!(read.error.is_none());
+        assert_eq!(read.bytes, b"halfhalf");
+    }
+}
+
+#[test]
+fn knows_that_a_request_was_sent_in_full() {
+    let (replay, script) = replay([data("one"), Step::End], ROOMY);
+    let mut first = Attempt::start(&replay);
+    assert!(!replay.is_sent_in_full());
+    first.data();
+    assert!(!replay.is_sent_in_full());
+    first.end();
+    assert!(replay.is_sent_in_full());
+    assert_eq!(script.polls(), 2);
+}
+
+#[test]
+fn request_whose_body_was_dropped_behind_its_end_was_sent_in_full() {
+    let (replay, _script) = replay([data("one"), Step::End], ROOMY);
+    Attempt::start(&replay).bytes();
+    assert!(replay.is_sent_in_full());
+    replay.revoke();
+    let mut second = Attempt::start(&replay);
+    assert!(!replay.is_sent_in_full());
+    second.bytes();
+    drop(second);
+    assert!(replay.is_sent_in_full());
+}
+
+#[test]
+fn request_of_known_length_was_sent_in_full_without_asking_for_the_end() {
+    let (body, _script) = ScriptedBody::new([data("one")]);
+    let replay = Replay::new(body.of_length(3), ROOMY);
+    let mut first = Attempt::start(&replay);
+    assert!(!replay.is_sent_in_full());
+    first.data();
+    assert!(replay.is_sent_in_full());
+    drop(first);
+    assert!(replay.is_sent_in_full());
+}
+
+#[test]
+fn request_whose_body_was_dropped_before_its_end_was_not_sent_in_full() {
+    let (body, _script) = ScriptedBody::new([data("one"), data("two"), Step::End]);
+    let replay = Replay::new(body.of_length(6), ROOMY);
+    let mut first = Attempt::start(&replay);
+    first.data();
+    drop(first);
+    assert!(!replay.is_sent_in_full());
+    Attempt::start(&replay).data();
+    assert!(!replay.is_sent_in_full());
+}
+
+#[test]
+fn committed_request_was_sent_in_full_once_it_is_read() {
+    let (replay, _script) = replay([large(1), large(2), Step::End], ROOMY);
+    let mut first = Attempt::start(&replay);
+    first.data();
+    replay.commit();
+    assert!(!replay.is_sent_in_full());
+    first.data();
+    first.end();
+    drop(first);
+    assert!(replay.is_sent_in_full());
+}
