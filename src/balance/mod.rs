@@ -31,7 +31,7 @@
 //!   requests. It is used all the same when a request has no other peer left: it can hardly do worse
 //!   than an error.
 //! - Picking takes no lock: it reads an immutable snapshot of the peers. A clone is two pointers.
-//! - Peers come as a list, or from a [`Discover`](tower::discover::Discover) through
+//! - Peers come as a list, or from a [`Discover`] through
 //!   [`Balance::discover`].
 //!
 //! Balancers that pick blindly can be used with [`Untried`] endpoints.

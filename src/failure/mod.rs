@@ -10,7 +10,7 @@ mod not_sent;
 use std::{error::Error as StdError, fmt};
 
 pub use self::{classify::KnownErrors, not_sent::NotSent};
-use crate::BoxError;
+use crate::{BoxError, trail::NoPeer};
 
 /// How far a request provably got: this, not its method alone, decides who may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +83,22 @@ pub trait Classify: Send + Sync {
     /// To answer [`Stage::NotSent`] or [`Stage::Refused`] is to promise that no upstream can have
     /// processed the request: it may be sent again whatever its method.
     fn classify(&self, error: &(dyn StdError + 'static)) -> Option<Evidence>;
+}
+
+/// Finds the answer of a balancer that had nobody, as far as layers have wrapped it.
+pub(crate) fn no_peer(error: &(dyn StdError + 'static)) -> Option<NoPeer> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // An inner failover's error speaks for all of its own peers, whatever stands below it.
+        if error.is::<crate::Error>() {
+            return None;
+        }
+        if let Some(found) = error.downcast_ref() {
+            return Some(*found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// One attempt's failure, as a [`Policy`](crate::Policy) sees it.

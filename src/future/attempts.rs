@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::{clock::Clock, offer::Offer};
 use crate::{
     BoxError, Error,
-    failure::{Evidence, Failure, FailureKind, Stage},
+    failure::{self, Evidence, Failure, FailureKind, Stage},
     head::Head,
     limits::{Limits, Withdrawal},
     policy::{Policy, Verdict},
@@ -235,8 +235,8 @@ where
 
     /// Decides about an error of the service.
     pub(super) fn on_error(&mut self, error: BoxError, step: Step) -> Next<R> {
-        if let Some(no_peer) = NoPeer::find(&*error) {
-            return self.on_no_peer(*no_peer, error);
+        if let Some(no_peer) = failure::no_peer(&*error) {
+            return self.on_no_peer(no_peer, error);
         }
         let mut evidence = self.limits.evidence(&*error);
         if step == Step::Readiness {

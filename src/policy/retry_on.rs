@@ -205,9 +205,9 @@ impl FromStr for RetryOn {
         if list.trim().is_empty() {
             return Ok(Self::none());
         }
-        let words = list.split(',').map(str::trim).enumerate();
-        words.fold(Ok(Self::none()), |set, (index, word)| {
-            set?.with_word(word).ok_or_else(|| ParseRetryOnError {
+        let mut words = list.split(',').map(str::trim).enumerate();
+        words.try_fold(Self::none(), |set, (index, word)| {
+            set.with_word(word).ok_or_else(|| ParseRetryOnError {
                 word: word.to_owned(),
                 position: index + 1,
             })

@@ -26,22 +26,6 @@ impl NoPeer {
     pub const fn is_tried(&self) -> bool {
         self.tried
     }
-
-    /// Finds the answer in `error` or below it, as far as layers have wrapped it.
-    pub(crate) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            // An inner failover's error speaks for all of its own peers, whatever stands below it.
-            if error.is::<crate::Error>() {
-                return None;
-            }
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            next = error.source();
-        }
-        None
-    }
 }
 
 impl fmt::Display for NoPeer {

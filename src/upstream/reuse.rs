@@ -59,7 +59,7 @@ pub(super) fn was_reused(error: &Error) -> Option<bool> {
     Some(tag.responses() > 0)
 }
 
-/// Gives each connection of the connector `C` a [`ConnectionTag`].
+/// A connector whose connections know how many responses they have brought.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tagged<C> {
     inner: C,

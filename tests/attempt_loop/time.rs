@@ -84,7 +84,8 @@ async fn delay_that_does_not_fit_the_deadline_is_not_begun() {
     let script = Script::new().then(|_| async { status(503) });
     let start = Instant::now();
     let response = run(layer, &script, get()).await.unwrap();
-    assert_eq!((response.status().as_u16(), start.elapsed()), (503, 0 * MS));
+    let got = (response.status().as_u16(), start.elapsed());
+    assert_eq!(got, (503, Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
