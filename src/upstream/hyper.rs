@@ -205,6 +205,11 @@ fn receive(
             mark_received(response.extensions());
             let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             clean_response(response.headers_mut(), switches);
+            // What the upstream speaks is its connection's matter: a server would take HTTP/1.0 for
+            // what the client speaks.
+            if response.version() == Version::HTTP_10 {
+                *response.version_mut() = Version::HTTP_11;
+            }
             Ok(response)
         }
         Err(error) => {

@@ -1,0 +1,175 @@
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tower::Layer;
+use tower_failover::{FailoverLayer, ReplayBody, balance::InOrder};
+
+use crate::*;
+
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// Before `a`, which does as it is told, and `b`, which is well, in order.
+fn pair(acts: &[Act]) -> Balance<Peer> {
+    Balance::new([peer("a", acts), well("b")])
+        .pick(InOrder)
+        .eject(2, PERIOD)
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_fails_in_a_row_is_left_out_until_its_time_is_over() {
+    for act in [
+        Act::Fail,
+        Act::Answer(502),
+        Act::Answer(503),
+        Act::Answer(504),
+    ] {
+        let balance = pair(&[act]);
+        names(&balance, 2).await;
+        assert_eq!(names(&balance, 2).await, "b b", "{act:?}");
+        tokio::time::advance(PERIOD).await;
+        assert_ne!(names(&balance, 1).await, "b", "{act:?}");
+        // Once more, and it is out again.
+        assert_eq!(names(&balance, 1).await, "b", "{act:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answer_worth_a_retry_is_not_a_sign_of_sickness() {
+    for status in [200, 404, 409, 429, 500, 501] {
+        let balance = pair(&[Act::Answer(status)]);
+        assert_eq!(names(&balance, 9).await, "a a a a a a a a a", "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn success_in_between_starts_the_count_anew() {
+    let acts = [Act::Fail, Act::Answer(200), Act::Fail, Act::Answer(200)];
+    assert_eq!(names(&pair(&acts), 5).await, "- a - a a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn zero_never_leaves_a_peer_out() {
+    let balance = pair(&[Act::Fail]).eject(0, PERIOD);
+    assert_eq!(names(&balance, 9).await, "- - - - - - - - -");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ejected_peer_is_used_when_no_other_is_left() {
+    let balance = Balance::new([peer("a", &[Act::Fail, Act::Fail, Act::Answer(200)])]);
+    let balance = balance.eject(2, PERIOD);
+    assert_eq!(names(&balance, 3).await, "- - a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn backup_stands_in_for_an_ejected_peer() {
+    let balance = Balance::new([peer("a", &[Act::Fail]), well("b").backup()]);
+    assert_eq!(names(&balance.eject(2, PERIOD), 4).await, "- - b b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_goes_away_says_nothing_of_its_peer() {
+    let balance = pair(&[Act::Hang]);
+    for _ in 0..5 {
+        let mut sending = Box::pin(send(&balance));
+        assert!(futures_util::poll!(&mut sending).is_pending());
+    }
+    let mut sending = Box::pin(send(&balance));
+    assert!(
+        futures_util::poll!(&mut sending).is_pending(),
+        "still at `a`"
+    );
+}
+
+type Replayed = BoxCloneSyncService<Request<ReplayBody<Body>>, Response<Body>, BoxError>;
+
+/// As [`pair`], for requests that a failover sends.
+fn replayed(acts: &[Act]) -> Balance<Replayed> {
+    let endpoint = |name: &'static str, acts: &[Act]| {
+        let inner = peer(name, acts);
+        let balance = Balance::new([inner]).eject(0, PERIOD);
+        let service = service_fn(move |_: Request<ReplayBody<Body>>| {
+            let balance = balance.clone();
+            async move {
+                let response = balance.oneshot(Request::new(Full::default())).await?;
+                Ok::<_, BoxError>(response.map(|_| Full::default()))
+            }
+        });
+        Endpoint::new(name, Replayed::new(service))
+    };
+    let endpoints = [endpoint("a", acts), endpoint("b", &[Act::Answer(200)])];
+    Balance::new(endpoints).pick(InOrder).eject(2, PERIOD)
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_is_too_slow_counts_and_the_deadline_does_not() {
+    let ms = Duration::from_millis;
+    for (layer, left_out) in [
+        (FailoverLayer::default().per_try_timeout(ms(100)), true),
+        (FailoverLayer::default().deadline(ms(100)), false),
+    ] {
+        let balance = replayed(&[Act::Hang, Act::Hang, Act::Answer(200)]);
+        for _ in 0..2 {
+            let _ = layer
+                .layer(balance.clone())
+                .oneshot(Request::new(Full::default()))
+                .await;
+        }
+        let response = balance.oneshot(Request::new(
+            tower_failover::replay::Replay::new(Full::default(), 0)
+                .start()
+                .unwrap(),
+        ));
+        let name = response.await.unwrap().headers()["name"].clone();
+        assert_eq!(name, if left_out { "b" } else { "a" });
+    }
+}
+
+/// A response whose body breaks off, or does not.
+fn streaming(broken: bool) -> Endpoint<Streaming> {
+    let service = service_fn(move |_: Request<Body>| async move {
+        let mut frames = vec![Ok(Frame::data(Bytes::from("half")))];
+        if broken {
+            frames.push(Err(std::io::Error::other("broken off")));
+        }
+        let body = StreamBody::new(futures_util::stream::iter(frames));
+        Ok::<_, Infallible>(Response::new(BodyExt::boxed_unsync(body)))
+    });
+    Endpoint::new("a", Streaming::new(service))
+}
+
+type Streaming = BoxCloneSyncService<
+    Request<Body>,
+    Response<http_body_util::combinators::UnsyncBoxBody<Bytes, std::io::Error>>,
+    Infallible,
+>;
+
+#[tokio::test(start_paused = true)]
+async fn body_that_breaks_off_counts_and_one_that_nobody_reads_does_not() {
+    for (broken, read, left_out) in [
+        (true, true, true),
+        (true, false, false),
+        (false, true, false),
+    ] {
+        let backup = Endpoint::new(
+            "b",
+            Streaming::new(service_fn(|_| async {
+                let response = Response::builder().header("backup", "b");
+                let body = Full::default().map_err(|never| match never {});
+                Ok(response.body(body.boxed_unsync()).unwrap())
+            })),
+        );
+        let balance = Balance::new([streaming(broken), backup.backup()]).eject(2, PERIOD);
+        for _ in 0..2 {
+            let response = balance.clone().oneshot(Request::new(Full::default()));
+            let body = response.await.unwrap().into_body();
+            if read {
+                assert_eq!(body.collect().await.is_err(), broken);
+            }
+        }
+        let response = balance
+            .oneshot(Request::new(Full::default()))
+            .await
+            .unwrap();
+        let at_backup = response.headers().contains_key("backup");
+        assert_eq!(at_backup, left_out, "broken: {broken}, read: {read}");
+    }
+}
