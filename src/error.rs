@@ -46,28 +46,9 @@ impl Error {
         self.inner.evidence.stage
     }
 
-    /// The status with which a gateway answers it.
-    ///
-    /// | | |
-    /// |---|---|
-    /// | 400 | the request's own body failed |
-    /// | 503 | no peer was available, or a limit of our own refused the request |
-    /// | 504 | a timeout: of connecting, of the last attempt, or of the whole request |
-    /// | 502 | anything else |
+    /// The status with which a gateway answers it: that of its [kind](FailureKind::status).
     pub fn status(&self) -> StatusCode {
-        match self.kind() {
-            FailureKind::RequestBody => StatusCode::BAD_REQUEST,
-            FailureKind::NoPeer | FailureKind::Overload => StatusCode::SERVICE_UNAVAILABLE,
-            FailureKind::ConnectTimeout | FailureKind::Timeout | FailureKind::Deadline => {
-                StatusCode::GATEWAY_TIMEOUT
-            }
-            FailureKind::Connect
-            | FailureKind::Certificate
-            | FailureKind::Reset
-            | FailureKind::Junk
-            | FailureKind::RefusedStream
-            | FailureKind::Other => StatusCode::BAD_GATEWAY,
-        }
+        self.kind().status()
     }
 
     /// How many attempts were made.

@@ -84,8 +84,13 @@ impl Head {
 
     /// The first value of a header; names are compared without regard to case.
     pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers(name).next()
+    }
+
+    /// All values of a header.
+    pub(crate) fn headers(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.fields()
-            .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+            .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| field.value)
     }
 

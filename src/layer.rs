@@ -57,9 +57,10 @@ impl<P> FailoverLayer<P> {
 
     /// Sets how many attempts a request may take, the first included.
     ///
-    /// 1 is no retry at all: nothing is remembered, and the policy is not asked. 0 is one attempt
-    /// at each peer, as in nginx; where tried peers may be used again, or the service below does not
-    /// tell whether there are others, it is the default, 3.
+    /// 1 is no retry at all: nothing is remembered, and no callback of the policy is called. 0 is as
+    /// many as there are peers that the request has not been to, as in nginx; where no such peer is
+    /// known, because tried ones may be used again or the service below does not tell, it is the
+    /// default, 3.
     pub fn max_attempts(self, attempts: u32) -> Self {
         self.with(|limits| limits.max_attempts = attempts)
     }

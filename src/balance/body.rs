@@ -12,16 +12,31 @@ pin_project! {
     /// A response's body: its exchange with the peer lasts until it ends.
     #[derive(Debug)]
     pub struct ResponseBody<R> {
+        // `None`: it is empty, and no peer's.
         #[pin]
-        inner: R,
+        inner: Option<R>,
         exchange: Option<Exchange>,
+    }
+}
+
+/// An empty body, which layers above may need for answers of their own.
+impl<R> Default for ResponseBody<R> {
+    fn default() -> Self {
+        Self {
+            inner: None,
+            exchange: None,
+        }
     }
 }
 
 impl<R: Body> ResponseBody<R> {
     pub(super) fn new(inner: R, exchange: Option<Exchange>) -> Self {
-        let mut body = Self { inner, exchange };
-        if body.inner.is_end_stream() {
+        let ended = inner.is_end_stream();
+        let mut body = Self {
+            inner: Some(inner),
+            exchange,
+        };
+        if ended {
             complete(&mut body.exchange);
         }
         body
@@ -36,31 +51,36 @@ impl<R: Body> Body for ResponseBody<R> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<R::Data>, R::Error>>> {
-        let mut this = self.project();
-        let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        let this = self.project();
+        let Some(mut inner) = this.inner.as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(inner.as_mut().poll_frame(cx));
         match &frame {
             Some(Err(_)) => {
-                if let Some(mut exchange) = this.exchange.take() {
+                if let Some(exchange) = this.exchange.take() {
                     exchange.broken();
                 }
             }
-            Some(Ok(_)) if !this.inner.is_end_stream() => {}
+            // A server stops reading at the trailers.
+            Some(Ok(frame)) if !frame.is_trailers() && !inner.is_end_stream() => {}
             Some(Ok(_)) | None => complete(this.exchange),
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let inner = self.inner.as_ref();
+        inner.map_or(SizeHint::with_exact(0), Body::size_hint)
     }
 }
 
 fn complete(exchange: &mut Option<Exchange>) {
-    if let Some(mut exchange) = exchange.take() {
+    if let Some(exchange) = exchange.take() {
         exchange.completed();
     }
 }

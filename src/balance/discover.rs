@@ -2,24 +2,32 @@ use std::{
     fmt::{self, Debug},
     future::Future,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower::discover::{Change, Discover};
 use tracing::{debug, warn};
 
 use super::{endpoint::Endpoint, set::Set};
+use crate::limits::Alarm;
 
 /// The most changes that are applied before others may run.
 const BATCH: usize = 1024;
 
+/// How long discovery is left alone after an error: one that fails all the time must not be asked all
+/// the time.
+const PAUSE: Duration = Duration::from_secs(1);
+
 pin_project! {
     /// Applies what is discovered to a [`Balance`](super::Balance)'s set.
     ///
-    /// It is a future that ends when discovery does; the set stays as it was then. Dropping it ends
-    /// the updates. An error of discovery keeps the last good set, and is logged.
+    /// It is a future that ends when discovery does, or with the first update after the last balancer
+    /// is gone; the set stays as it was then. Dropping it ends the updates. An error of discovery
+    /// keeps the last good set, is logged at level `warn`, and makes it wait for a second.
     #[must_use = "updates are applied while it is polled: spawn it"]
     pub struct Driver<D, S, F>
     where
@@ -29,17 +37,22 @@ pin_project! {
         discover: D,
         endpoint: F,
         known: Vec<(D::Key, Endpoint<S>)>,
-        set: Arc<Set<S>>,
+        set: Weak<Set<S>>,
+        #[pin]
+        pause: Alarm,
+        paused_until: Option<Instant>,
     }
 }
 
 impl<D: Discover, S, F> Driver<D, S, F> {
-    pub(super) fn new(discover: D, endpoint: F, set: Arc<Set<S>>) -> Self {
+    pub(super) fn new(discover: D, endpoint: F, set: &Arc<Set<S>>) -> Self {
         Self {
             discover,
             endpoint,
             known: Vec::new(),
-            set,
+            set: Arc::downgrade(set),
+            pause: Alarm::unset(),
+            paused_until: None,
         }
     }
 }
@@ -55,6 +68,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
+        if let Some(until) = *this.paused_until {
+            ready!(this.pause.as_mut().poll_until(until, cx));
+            *this.paused_until = None;
+        }
         let mut changed = false;
         // What has come by now is applied at once: many changes are one new set.
         let mut changes = 0;
@@ -79,18 +96,22 @@ where
                 }
                 Poll::Ready(Some(Err(error))) => {
                     warn!(?error, "discovery failed; the last set of peers stays");
-                    // One that fails all the time must not keep others from running.
-                    cx.waker().wake_by_ref();
-                    break Poll::Pending;
+                    let until = Instant::now() + PAUSE;
+                    *this.paused_until = Some(until);
+                    // What it waits for then is the pause alone.
+                    break this.pause.as_mut().poll_until(until, cx);
                 }
                 Poll::Ready(None) => break Poll::Ready(()),
                 Poll::Pending => break Poll::Pending,
             }
         };
         if changed {
+            let Some(set) = this.set.upgrade() else {
+                return Poll::Ready(());
+            };
             let endpoints = this.known.iter().map(|(_, endpoint)| endpoint.clone());
-            this.set.replace(endpoints);
-            debug!(peers = ?this.set, "peers updated");
+            set.replace(endpoints);
+            debug!(peers = ?set, "peers updated");
         }
         polled
     }
@@ -99,7 +120,7 @@ where
 impl<D: Discover, S: Clone, F> fmt::Debug for Driver<D, S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver")
-            .field("peers", &self.set)
+            .field("peers", &self.set.upgrade())
             .finish_non_exhaustive()
     }
 }

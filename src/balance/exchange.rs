@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use http::StatusCode;
 use tracing::debug;
@@ -9,70 +9,85 @@ use crate::{
     trail::{Ended, Trail},
 };
 
+/// How a balancer judges its peers.
+#[derive(Clone)]
+pub(super) struct Rules {
+    pub(super) ejection: Ejection,
+    pub(super) classify: Arc<dyn Classify>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            ejection: Ejection::default(),
+            classify: Arc::new(KnownErrors),
+        }
+    }
+}
+
 /// One exchange with a peer, from the call until the end of the response's body: it tells the peer's
 /// health how it went.
 ///
 /// *Worth retrying* and *unhealthy* are different questions: a 404 never counts, nor does a client
-/// that goes away, a request body that fails, or an overload of our own.
+/// that goes away, a request that cannot be sent, a request body that fails, or an overload of our own.
 pub(super) struct Exchange {
     health: Arc<Health>,
-    ejection: Ejection,
+    rules: Arc<Rules>,
     trail: Option<Trail>,
-    settled: bool,
+    /// Whether a head or an error has come.
+    answered: bool,
 }
 
 impl Exchange {
-    pub(super) fn begin(health: Arc<Health>, ejection: Ejection, trail: Option<Trail>) -> Self {
+    pub(super) fn begin(health: Arc<Health>, rules: Arc<Rules>, trail: Option<Trail>) -> Self {
         Self {
             health,
-            ejection,
+            rules,
             trail,
-            settled: false,
+            answered: false,
         }
     }
 
     /// The service failed.
-    pub(super) fn failed(&mut self, error: &(dyn std::error::Error + 'static)) {
-        let evidence = KnownErrors.classify(error);
+    pub(super) fn failed(&mut self, error: &(dyn StdError + 'static)) {
+        self.answered = true;
+        let evidence = self.rules.classify.classify(error);
         match evidence.map(|evidence| evidence.kind) {
-            Some(FailureKind::RequestBody | FailureKind::Overload | FailureKind::NoPeer) => {
-                self.settled = true;
-            }
-            _ => self.charge(),
+            Some(
+                FailureKind::Request
+                | FailureKind::RequestBody
+                | FailureKind::Overload
+                | FailureKind::NoPeer,
+            ) => {}
+            _ => self.charge(Health::failed),
         }
     }
 
     /// A response head arrived.
     pub(super) fn answered(&mut self, status: StatusCode) {
-        if matches!(
-            status,
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
-        ) {
-            self.charge();
+        self.answered = true;
+        match status.as_u16() {
+            502..=504 => self.charge(Health::failed),
+            // Neither a good sign nor a bad one: it may be the request that is at fault.
+            429 | 500.. => {}
+            _ => self.health.answered(),
         }
     }
 
     /// The response's body arrived whole.
-    pub(super) fn completed(&mut self) {
-        if !self.settled {
-            self.settled = true;
-            self.health.succeeded();
-        }
+    pub(super) fn completed(&self) {
+        self.health.completed();
     }
 
     /// The response's body broke off.
-    pub(super) fn broken(&mut self) {
-        self.charge();
+    pub(super) fn broken(&self) {
+        self.charge(Health::broken);
     }
 
-    fn charge(&mut self) {
-        if self.settled {
-            return;
-        }
-        self.settled = true;
-        if self.health.failed(self.ejection) {
-            let peer = self.health.peer();
-            debug!(%peer, period = ?self.ejection.period, "peer ejected");
+    fn charge(&self, failure: fn(&Health, Ejection) -> bool) {
+        let ejection = self.rules.ejection;
+        if failure(&self.health, ejection) {
+            debug!(peer = %self.health.peer(), period = ?ejection.period, "peer ejected");
         }
     }
 }
@@ -80,9 +95,9 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let ended = self.trail.as_ref().and_then(Trail::ended);
-        // Dropped before its end: the peer's fault only if its time was up.
-        if ended == Some(Ended::TimedOut) {
-            self.charge();
+        // Dropped before its answer: the peer's fault only if its time was up.
+        if !self.answered && ended == Some(Ended::TimedOut) {
+            self.charge(Health::failed);
         }
     }
 }
@@ -90,7 +105,7 @@ impl Drop for Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("peer", self.health.peer())
+            .field("peer", &self.health.peer())
             .finish_non_exhaustive()
     }
 }

@@ -11,7 +11,12 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{ResponseBody, endpoint::Member, exchange::Exchange, health::Ejection, set::Set};
+use super::{
+    ResponseBody,
+    endpoint::Member,
+    exchange::{Exchange, Rules},
+    set::Set,
+};
 use crate::{
     BoxError,
     failure::NotSent,
@@ -46,7 +51,7 @@ struct Picked<S, B> {
     request: Request<B>,
     member: Member<S>,
     set: Arc<Set<S>>,
-    ejection: Ejection,
+    rules: Arc<Rules>,
 }
 
 impl<S, B> ResponseFuture<S, B>
@@ -57,7 +62,7 @@ where
         request: Request<B>,
         member: Option<Member<S>>,
         set: &Arc<Set<S>>,
-        ejection: Ejection,
+        rules: &Arc<Rules>,
     ) -> Self {
         let state = match member {
             Some(member) => State::Readying {
@@ -65,7 +70,7 @@ where
                     request,
                     member,
                     set: Arc::clone(set),
-                    ejection,
+                    rules: Arc::clone(rules),
                 },
             },
             None => State::Finished,
@@ -79,13 +84,19 @@ where
     S: Service<Request<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
 {
+    fn approach(&self) -> bool {
+        let set = Arc::clone(&self.set);
+        Trail::of(self.request.extensions())
+            .is_none_or(|trail| trail.approach(self.member.peer(), Some(set)))
+    }
+
     /// Calls the endpoint, which is ready, or failed to be.
     fn call(self, readied: Result<(), S::Error>) -> Result<(S::Future, Exchange), BoxError> {
         let Self {
             request,
             mut member,
             set,
-            ejection,
+            rules,
         } = self;
         let trail = Trail::of(request.extensions()).cloned();
         if let Some(trail) = &trail {
@@ -93,7 +104,7 @@ where
                 return Err(NoPeer::exhausted().into());
             }
         }
-        let mut exchange = Exchange::begin(member.health, ejection, trail);
+        let mut exchange = Exchange::begin(member.health, rules, trail);
         if let Err(error) = readied {
             let error = error.into();
             exchange.failed(&*error);
@@ -115,7 +126,16 @@ where
         let mut state = self.project().state;
         loop {
             let readied = match state.as_mut().project() {
-                StateProj::Readying { picked } => ready!(picked.member.service.poll_ready(cx)),
+                StateProj::Readying { picked } => match picked.member.service.poll_ready(cx) {
+                    Poll::Ready(readied) => readied,
+                    Poll::Pending => {
+                        // An attempt that is ended here has been here.
+                        if !picked.approach() {
+                            return Poll::Ready(Err(NoPeer::exhausted().into()));
+                        }
+                        return Poll::Pending;
+                    }
+                },
                 StateProj::Calling { future, exchange } => {
                     let result = ready!(future.poll(cx)).map_err(Into::into);
                     return Poll::Ready(settle(result, exchange.take()));

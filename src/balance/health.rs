@@ -28,8 +28,11 @@ impl Default for Ejection {
 pub(super) struct Health {
     peer: Peer,
     origin: Instant,
-    /// Failures since the last success.
-    failures: AtomicU32,
+    /// Failures before a response head since the last good one.
+    heads: AtomicU32,
+    /// Bodies that broke off since the last one that was whole. A peer that dies in the middle of
+    /// every response sends good heads.
+    bodies: AtomicU32,
     /// Until when it is out, in milliseconds since the origin; 0 when it is in.
     out_until: AtomicU64,
 }
@@ -39,7 +42,8 @@ impl Health {
         Self {
             peer,
             origin: Instant::now(),
-            failures: AtomicU32::new(0),
+            heads: AtomicU32::new(0),
+            bodies: AtomicU32::new(0),
             out_until: AtomicU64::new(0),
         }
     }
@@ -53,32 +57,49 @@ impl Health {
         until != 0 && self.now() < until
     }
 
-    pub(super) fn succeeded(&self) {
-        // Reading is cheap where many write: a healthy peer's counters stay shared.
-        if self.failures.load(Relaxed) != 0 {
-            self.failures.store(0, Relaxed);
-            self.out_until.store(0, Relaxed);
-        }
+    /// A good response head arrived.
+    pub(super) fn answered(&self) {
+        reset(&self.heads);
     }
 
-    /// Returns whether this failure took the peer out.
+    /// A response's body arrived whole.
+    pub(super) fn completed(&self) {
+        reset(&self.bodies);
+    }
+
+    /// There was no good response head. Returns whether this took the peer out.
     pub(super) fn failed(&self, ejection: Ejection) -> bool {
-        if ejection.after == 0 {
-            return false;
-        }
-        let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
-        if failures < ejection.after {
+        self.count(&self.heads, ejection)
+    }
+
+    /// A response's body broke off. Returns whether this took the peer out.
+    pub(super) fn broken(&self, ejection: Ejection) -> bool {
+        self.count(&self.bodies, ejection)
+    }
+
+    fn count(&self, streak: &AtomicU32, ejection: Ejection) -> bool {
+        let failures = streak.fetch_add(1, Relaxed).saturating_add(1);
+        if ejection.after == 0 || failures < ejection.after {
             return false;
         }
         // One that fails as soon as it is back goes out again.
-        self.failures.store(ejection.after, Relaxed);
+        streak.store(ejection.after, Relaxed);
+        let was_out = self.is_ejected();
         let period = u64::try_from(ejection.period.as_millis()).unwrap_or(u64::MAX);
         let until = self.now().saturating_add(period).max(1);
-        self.out_until.swap(until, Relaxed) == 0
+        self.out_until.store(until, Relaxed);
+        !was_out
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn reset(streak: &AtomicU32) {
+    // Reading is cheap where many write: a healthy peer's counters stay shared.
+    if streak.load(Relaxed) != 0 {
+        streak.store(0, Relaxed);
     }
 }
 
@@ -108,15 +129,33 @@ mod tests {
         health.failed(EJECTION);
         health.failed(EJECTION);
         tokio::time::advance(Duration::from_secs(10)).await;
-        health.failed(EJECTION);
+        assert!(health.failed(EJECTION) && health.is_ejected());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn good_heads_do_not_hide_bodies_that_break_off() {
+        let health = Health::new(Peer::new("peer"));
+        for _ in 0..2 {
+            health.answered();
+            health.broken(EJECTION);
+        }
         assert!(health.is_ejected());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whole_body_starts_the_count_of_broken_ones_anew() {
+        let health = Health::new(Peer::new("peer"));
+        health.broken(EJECTION);
+        health.completed();
+        health.broken(EJECTION);
+        assert!(!health.is_ejected());
     }
 
     #[tokio::test(start_paused = true)]
     async fn success_starts_the_count_anew() {
         let health = Health::new(Peer::new("peer"));
         health.failed(EJECTION);
-        health.succeeded();
+        health.answered();
         health.failed(EJECTION);
         assert!(!health.is_ejected());
     }

@@ -66,17 +66,20 @@ pub use self::{
     pick::{Candidates, InOrder, Pick, RoundRobin},
     untried::{Untried, UntriedFuture},
 };
-use self::{health::Ejection, set::Set};
-use crate::{BoxError, trail::Peer};
+use self::{exchange::Rules, health::Ejection, set::Set};
+use crate::{BoxError, failure::Classify, trail::Peer};
 
 /// Sends each request to one of several peers, in turn by default.
 ///
 /// It is always ready: which endpoint must be ready is known when the request is. Its endpoints'
 /// errors pass through boxed; a [`NoPeer`](crate::trail::NoPeer) says that there was none.
+///
+/// Endpoints are shared by its clones, so their services must be `Send` and `Sync`; a boxed one is
+/// tower's `BoxCloneSyncService`.
 pub struct Balance<S> {
     set: Arc<Set<S>>,
     pick: Arc<dyn Pick>,
-    ejection: Ejection,
+    rules: Arc<Rules>,
 }
 
 impl<S: Clone> Balance<S> {
@@ -94,7 +97,7 @@ impl<S: Clone> Balance<S> {
         Self {
             set: Arc::default(),
             pick: Arc::new(RoundRobin::default()),
-            ejection: Ejection::default(),
+            rules: Arc::default(),
         }
     }
 
@@ -120,7 +123,7 @@ impl<S: Clone> Balance<S> {
         F: FnMut(&D::Key, D::Service) -> Endpoint<S>,
     {
         let balance = Self::empty();
-        let driver = Driver::new(discover, endpoint, Arc::clone(&balance.set));
+        let driver = Driver::new(discover, endpoint, &balance.set);
         (balance, driver)
     }
 
@@ -134,12 +137,21 @@ impl<S: Clone> Balance<S> {
     /// Sets after how many failures in a row a peer is left out, and for how long; by default 5 and
     /// 30 seconds. With 0 no peer ever is.
     ///
-    /// A failure is an error, a response of 502, 503 or 504, a body that breaks off, or a per-try
-    /// timeout. Other responses are not, nor is a client that goes away, a request body that fails,
-    /// or an overload of our own.
+    /// A failure is an error, a response of 502, 503 or 504, or a per-try timeout; a good response in
+    /// between starts the count anew. Bodies that break off are counted by themselves, until one is
+    /// whole. Neither good nor bad are 429 and the other responses of 500 and above, a client that goes
+    /// away, a request that cannot be sent, a request body that fails, or an overload of our own.
     #[must_use]
     pub fn eject(mut self, after: u32, period: Duration) -> Self {
-        self.ejection = Ejection { after, period };
+        Arc::make_mut(&mut self.rules).ejection = Ejection { after, period };
+        self
+    }
+
+    /// Sets what reads the endpoints' errors, to tell a peer's failure from others; by default
+    /// [`KnownErrors`](crate::failure::KnownErrors).
+    #[must_use]
+    pub fn classify(mut self, classify: impl Classify + 'static) -> Self {
+        Arc::make_mut(&mut self.rules).classify = Arc::new(classify);
         self
     }
 
@@ -165,7 +177,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let member = self.set.pick(&*self.pick, &request);
-        ResponseFuture::new(request, member, &self.set, self.ejection)
+        ResponseFuture::new(request, member, &self.set, &self.rules)
     }
 }
 
@@ -174,7 +186,7 @@ impl<S> Clone for Balance<S> {
         Self {
             set: Arc::clone(&self.set),
             pick: Arc::clone(&self.pick),
-            ejection: self.ejection,
+            rules: Arc::clone(&self.rules),
         }
     }
 }
@@ -183,7 +195,7 @@ impl<S: Clone> fmt::Debug for Balance<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Balance")
             .field("peers", &self.peers())
-            .field("ejection", &self.ejection)
+            .field("ejection", &self.rules.ejection)
             .finish_non_exhaustive()
     }
 }

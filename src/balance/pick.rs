@@ -19,6 +19,7 @@ pub trait Pick: Send + Sync {
 /// The peers of the tier to pick from.
 pub struct Candidates<'a> {
     pub(super) count: usize,
+    pub(super) attempt: u32,
     pub(super) get: &'a dyn Fn(usize) -> Option<&'a Peer>,
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
@@ -40,6 +41,11 @@ impl<'a> Candidates<'a> {
     /// The indices that may be picked, in order.
     pub fn indices(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.count).filter(|index| self.get(*index).is_some())
+    }
+
+    /// The number of the request's attempt, counted from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// The request's URI.
@@ -77,7 +83,8 @@ impl Pick for InOrder {
 
 /// Each in turn.
 ///
-/// The turn of a peer that may not be picked goes to the others evenly, not to its neighbour.
+/// The turn of a peer that may not be picked goes to the others evenly, not to its neighbour; and only
+/// first attempts take turns, so that retries do not shift them.
 #[derive(Debug, Default)]
 pub struct RoundRobin {
     turn: AtomicUsize,
@@ -86,9 +93,11 @@ pub struct RoundRobin {
 
 impl Pick for RoundRobin {
     fn pick(&self, candidates: &Candidates<'_>) -> Option<usize> {
-        let turn = self.turn.fetch_add(1, Relaxed) % candidates.len();
-        if candidates.get(turn).is_some() {
-            return Some(turn);
+        if candidates.attempt() == 1 {
+            let turn = self.turn.fetch_add(1, Relaxed) % candidates.len();
+            if candidates.get(turn).is_some() {
+                return Some(turn);
+            }
         }
         let free = candidates.indices().count();
         let substitute = self.substitute.fetch_add(1, Relaxed);
@@ -102,11 +111,16 @@ mod tests {
 
     use super::*;
 
-    fn pick(pick: &dyn Pick, free: &[bool]) -> Option<usize> {
+    fn pick(strategy: &dyn Pick, free: &[bool]) -> Option<usize> {
+        pick_again(strategy, 1, free)
+    }
+
+    fn pick_again(strategy: &dyn Pick, attempt: u32, free: &[bool]) -> Option<usize> {
         let peer = Peer::new("peer");
         let request = Request::new(());
-        pick.pick(&Candidates {
+        strategy.pick(&Candidates {
             count: free.len(),
+            attempt,
             get: &|index| free[index].then_some(&peer),
             uri: request.uri(),
             headers: request.headers(),
@@ -137,5 +151,19 @@ mod tests {
             counts[pick(&robin, &[true, false, true, true]).unwrap()] += 1;
         }
         assert_eq!(counts, [400, 0, 400, 400]);
+    }
+
+    #[test]
+    fn retries_do_not_shift_the_turns_of_first_attempts() {
+        let robin = RoundRobin::default();
+        let mut first = Vec::new();
+        for _ in 0..6 {
+            let turn = pick(&robin, &[true, true]).unwrap();
+            first.push(turn);
+            if turn == 0 {
+                assert_eq!(pick_again(&robin, 2, &[false, true]), Some(1));
+            }
+        }
+        assert_eq!(first, [0, 1, 0, 1, 0, 1]);
     }
 }

@@ -20,23 +20,25 @@ impl<S: Clone> Set<S> {
     /// Replaces the peers. One that was there before keeps its health.
     pub(super) fn replace(&self, endpoints: impl IntoIterator<Item = Endpoint<S>>) {
         let old = self.members.load();
-        let known = |peer: &Peer| {
-            let member = old.iter().find(|member| member.peer() == peer)?;
-            Some(Arc::clone(&member.health))
-        };
-        let member = |endpoint: Endpoint<S>| {
+        let mut members: Vec<Member<S>> = Vec::new();
+        for endpoint in endpoints {
             let Endpoint {
                 peer,
                 service,
                 tier,
             } = endpoint;
-            Member {
+            // A peer that is listed twice has one health.
+            let mut known = members.iter().chain(old.iter());
+            let health = known.find(|member| *member.peer() == peer).map_or_else(
+                || Arc::new(Health::new(peer)),
+                |known| Arc::clone(&known.health),
+            );
+            members.push(Member {
                 service,
                 tier,
-                health: known(&peer).unwrap_or_else(|| Arc::new(Health::new(peer))),
-            }
-        };
-        let mut members: Vec<_> = endpoints.into_iter().map(member).collect();
+                health,
+            });
+        }
         members.sort_by_key(|member| member.tier);
         self.members.store(Arc::new(members));
     }
@@ -51,11 +53,13 @@ impl<S: Clone> Set<S> {
     pub(super) fn pick<B>(&self, pick: &dyn Pick, request: &Request<B>) -> Option<Member<S>> {
         let members = self.members.load();
         let trail = Trail::of(request.extensions());
+        let attempt = trail.map_or(1, Trail::attempt);
         // A first attempt has been nowhere.
-        let trail = trail.filter(|trail| trail.attempt() > 1);
+        let trail = trail.filter(|_| attempt > 1);
         let untried = |member: &Member<S>| trail.is_none_or(|t| t.allows(member.peer()));
         let well = |member: &Member<S>| !member.health.is_ejected();
-        let pick = |may: &dyn Fn(&Member<S>) -> bool| pick_where(pick, &members, request, may);
+        let pick =
+            |may: &dyn Fn(&Member<S>) -> bool| pick_where(pick, &members, request, attempt, may);
         let picked = pick(&|member| untried(member) && well(member)).or_else(|| pick(&untried));
         if picked.is_some() || !trail.is_some_and(Trail::allows_tried) {
             return picked;
@@ -68,10 +72,13 @@ fn pick_where<S: Clone, B>(
     pick: &dyn Pick,
     members: &[Member<S>],
     request: &Request<B>,
+    attempt: u32,
     may: &dyn Fn(&Member<S>) -> bool,
 ) -> Option<Member<S>> {
     members
         .chunk_by(|one, other| one.tier == other.tier)
+        // A strategy that counts its picks must not count one that there was nobody for.
+        .filter(|tier| tier.iter().any(may))
         .find_map(|tier| {
             let get = |index: usize| {
                 let member = tier.get(index).filter(|member| may(member))?;
@@ -79,6 +86,7 @@ fn pick_where<S: Clone, B>(
             };
             let candidates = Candidates {
                 count: tier.len(),
+                attempt,
                 get: &get,
                 uri: request.uri(),
                 headers: request.headers(),
@@ -100,10 +108,11 @@ impl<S> Default for Set<S> {
 }
 
 impl<S: Clone + Send + Sync> Roster for Set<S> {
-    fn has_untried(&self, trail: &Trail) -> bool {
+    fn has_untried(&self, trail: &Trail) -> Option<bool> {
         let members = self.members.load();
         let tried = trail.peers();
-        members.iter().any(|member| !tried.contains(member.peer()))
+        let untried = |member: &Member<S>| !tried.contains(member.peer());
+        Some(members.iter().any(untried))
     }
 }
 

@@ -2,7 +2,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, LazyLock,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
@@ -15,7 +15,7 @@ use tower_service::Service;
 
 use crate::{
     BoxError,
-    trail::{NoPeer, Peer, Roster, Trail},
+    trail::{NoPeer, Peer, Trail},
 };
 
 /// An endpoint that refuses a request which has been there.
@@ -26,6 +26,9 @@ use crate::{
 /// To a balancer that compares loads it must be the outermost service of the endpoint, above what
 /// measures the load. A peer that fails fast has little to do and would be picked again and again;
 /// while a request that it refused looks for another, it is more loaded than any that refused none.
+///
+/// A [`retry`](crate::policy::Verdict::retry) at the same peer depends on its being picked again within
+/// a bounded number of picks; among many peers that is luck.
 #[derive(Clone, Debug)]
 pub struct Untried<S> {
     peer: Peer,
@@ -33,17 +36,6 @@ pub struct Untried<S> {
     /// Requests that were refused and have not found another peer yet.
     refusals: Arc<AtomicUsize>,
 }
-
-/// What a balancer that picks blindly knows of the others: a further pick will tell.
-struct Perhaps;
-
-impl Roster for Perhaps {
-    fn has_untried(&self, _: &Trail) -> bool {
-        true
-    }
-}
-
-static PERHAPS: LazyLock<Arc<dyn Roster>> = LazyLock::new(|| Arc::new(Perhaps));
 
 impl<S> Untried<S> {
     /// Names a service by the peer that it reaches.
@@ -94,11 +86,11 @@ impl<S: Load> Load for Untried<S> {
 
 impl<S> Untried<S> {
     fn refuse(&self, trail: &Trail) -> Option<NoPeer> {
-        if !trail.allows(&self.peer) && !trail.allows_tried() {
+        if !trail.allows(&self.peer) && !trail.has_relented() {
             trail.hold_refusal(&self.refusals);
             return Some(NoPeer::tried());
         }
-        let current = trail.choose(&self.peer, Some(Arc::clone(&PERHAPS)));
+        let current = trail.choose(&self.peer, None);
         (!current).then(NoPeer::exhausted)
     }
 }

@@ -5,10 +5,16 @@
 //! [`KnownErrors`]; a client of your own plugs in with the one method of [`Classify`].
 
 mod classify;
+#[cfg(feature = "hyper")]
+mod junk;
 mod not_sent;
 
 use std::{error::Error as StdError, fmt};
 
+use http::StatusCode;
+
+#[cfg(feature = "hyper")]
+pub(crate) use self::junk::Junk;
 pub use self::{classify::KnownErrors, not_sent::NotSent};
 use crate::{BoxError, trail::NoPeer};
 
@@ -58,6 +64,8 @@ pub enum FailureKind {
     RefusedStream,
     /// A concurrency limit or load shedding refused the request.
     Overload,
+    /// The request cannot be sent as it is, whoever the peer: the sender's fault.
+    Request,
     /// The request's own body failed while it was read: the sender's fault.
     RequestBody,
     /// There was no peer to send it to.
@@ -151,6 +159,30 @@ impl Failure {
     }
 }
 
+impl FailureKind {
+    /// The status with which a gateway answers it.
+    ///
+    /// | | |
+    /// |---|---|
+    /// | 400 | the request cannot be sent as it is, or its body failed |
+    /// | 503 | no peer was available, or a limit of our own refused the request |
+    /// | 504 | a timeout: of connecting, of the last attempt, or of the whole request |
+    /// | 502 | anything else |
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Request | Self::RequestBody => StatusCode::BAD_REQUEST,
+            Self::NoPeer | Self::Overload => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ConnectTimeout | Self::Timeout | Self::Deadline => StatusCode::GATEWAY_TIMEOUT,
+            Self::Connect
+            | Self::Certificate
+            | Self::Reset
+            | Self::Junk
+            | Self::RefusedStream
+            | Self::Other => StatusCode::BAD_GATEWAY,
+        }
+    }
+}
+
 impl fmt::Display for FailureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -163,6 +195,7 @@ impl fmt::Display for FailureKind {
             Self::Deadline => "deadline passed",
             Self::RefusedStream => "stream refused",
             Self::Overload => "overloaded",
+            Self::Request => "request cannot be sent",
             Self::RequestBody => "reading the request body failed",
             Self::NoPeer => "no peer available",
             Self::Other => "upstream failure",

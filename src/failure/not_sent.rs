@@ -9,6 +9,7 @@ use crate::BoxError;
 #[derive(Debug)]
 pub struct NotSent {
     source: BoxError,
+    unsendable: bool,
 }
 
 impl NotSent {
@@ -16,13 +17,31 @@ impl NotSent {
     pub fn new(source: impl Into<BoxError>) -> Self {
         Self {
             source: source.into(),
+            unsendable: false,
         }
+    }
+
+    /// Says why the request cannot be sent as it is, whoever the peer: it is the sender's fault
+    /// ([`FailureKind::Request`](super::FailureKind::Request)).
+    pub fn unsendable(source: impl Into<BoxError>) -> Self {
+        Self {
+            source: source.into(),
+            unsendable: true,
+        }
+    }
+
+    pub(super) fn is_unsendable(&self) -> bool {
+        self.unsendable
     }
 }
 
 impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("request was not sent")
+        f.write_str(if self.unsendable {
+            "request cannot be sent"
+        } else {
+            "request was not sent"
+        })
     }
 }
 

@@ -8,7 +8,10 @@ use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::{clock::Clock, offer::Offer};
+use super::{
+    clock::{Clock, Late},
+    offer::Offer,
+};
 use crate::{
     BoxError, Error,
     failure::{self, Evidence, Failure, FailureKind, Stage},
@@ -25,24 +28,24 @@ const MOST_REFUSALS: u32 = 32;
 
 /// The attempts of one request: what was tried, what is held, and whether there may be another.
 pub(super) struct Attempts<S, P, B, R> {
-    limits: Arc<Limits>,
-    clock: Clock,
+    pub(super) limits: Arc<Limits>,
+    pub(super) clock: Clock,
     /// `None`: the body is sent once, and nobody needs to know how far it got.
-    replay: Option<Replay<B>>,
+    pub(super) replay: Option<Replay<B>>,
     /// `None`: the request is sent once.
-    repeat: Option<Repeat<S, P>>,
+    pub(super) repeat: Option<Repeat<S, P>>,
     offer: Offer<R>,
 }
 
 /// What another attempt needs.
-struct Repeat<S, P> {
+pub(super) struct Repeat<S, P> {
     service: S,
     policy: P,
-    head: Head,
-    trail: Trail,
+    pub(super) head: Head,
+    pub(super) trail: Trail,
     /// How often the attempt under way was refused by a tried peer.
     refusals: u32,
-    withdrawal: Option<Withdrawal>,
+    pub(super) withdrawal: Option<Withdrawal>,
 }
 
 /// Where an error came from.
@@ -63,10 +66,6 @@ pub(super) enum Next<R> {
 }
 
 impl<S, P, B, R> Attempts<S, P, B, R> {
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.clock.deadline()
-    }
-
     pub(super) fn next_start(&self) -> Instant {
         self.clock.next_start()
     }
@@ -180,15 +179,32 @@ where
         }
     }
 
+    /// Why it is too late for the next attempt, if it is.
+    pub(super) fn late(&self) -> Option<Late> {
+        self.clock.late()
+    }
+
+    /// When [`late`](Self::late) is to be asked again.
+    pub(super) fn next_late(&self) -> Option<Instant> {
+        self.clock.next_late()
+    }
+
+    /// The delay is over: the next attempt begins with making the service ready.
+    pub(super) fn begin(&mut self) {
+        self.clock.begin();
+    }
+
     /// Starts the next attempt; the service is ready.
     pub(super) fn launch(&mut self) -> Result<S::Future, Next<R>> {
+        if let Some(late) = self.late() {
+            return Err(self.on_late(late));
+        }
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
             return Err(Next::Done(self.offer.close()));
         };
         let Ok(body) = replay.start() else {
             return Err(Next::Done(self.offer.close()));
         };
-        self.clock.begin();
         let mut parts = repeat.head.restore();
         let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
         repeat.policy.prepare(&attempt, &mut parts);
@@ -203,7 +219,7 @@ where
     }
 
     /// Decides about a response: it is delivered, or held, or dropped, but never dropped unless
-    /// another attempt follows.
+    /// another attempt was admitted.
     pub(super) fn on_response(&mut self, response: Response<R>, cx: &mut Context<'_>) -> Next<R> {
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
             return Next::Done(Ok(response));
@@ -229,7 +245,13 @@ where
                 self.offer.show(Ok(()));
                 self.advance(route, verdict)
             }
-            Err(_) => Next::Done(Ok(self.offer.deliver(response, peer, cx))),
+            Err(why) => {
+                let response = self.offer.deliver(response, peer, cx);
+                if !verdict.is_deliver() {
+                    self.offer.show(Err(why));
+                }
+                Next::Done(Ok(self.offer.report(response)))
+            }
         }
     }
 
@@ -262,7 +284,15 @@ where
             kind,
         };
         if ended == Ended::TimedOut {
-            return self.on_failure(evidence(FailureKind::Timeout), None);
+            let mut evidence = evidence(FailureKind::Timeout);
+            if self
+                .repeat
+                .as_ref()
+                .is_some_and(|repeat| repeat.trail.is_waiting())
+            {
+                evidence.stage = Stage::NotSent;
+            }
+            return self.on_failure(evidence, None);
         }
         let peer = self.peer();
         self.offer.fail(evidence(FailureKind::Deadline), None, peer);
@@ -270,16 +300,36 @@ where
         Next::Done(self.offer.close())
     }
 
-    /// The deadline passed before the next attempt could start.
-    pub(super) fn on_late(&mut self) -> Next<R> {
-        self.offer.run_out();
-        Next::Done(self.offer.close())
+    /// Decides about a service that takes too long to be ready for the next attempt, or is ready too
+    /// late for it.
+    pub(super) fn on_late(&mut self, late: Late) -> Next<R> {
+        match late {
+            Late::Try => {
+                let evidence = Evidence {
+                    stage: Stage::NotSent,
+                    kind: FailureKind::Timeout,
+                };
+                self.on_failure(evidence, None)
+            }
+            Late::Deadline | Late::Window => {
+                let (kind, why) = match late {
+                    Late::Deadline => (Some(FailureKind::Deadline), "deadline"),
+                    _ => (None, "retry window"),
+                };
+                if let Some(kind) = kind {
+                    self.offer.run_out(kind);
+                }
+                self.offer.show(Err(why));
+                Next::Done(self.offer.close())
+            }
+        }
     }
 
     fn on_failure(&mut self, evidence: Evidence, source: Option<BoxError>) -> Next<R> {
         let peer = self.peer();
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
             self.offer.fail(evidence, source, peer);
+            self.offer.show(Err("request is sent once"));
             return Next::Done(self.offer.close());
         };
         let failure = Failure::new(evidence, source).on_connection(repeat.trail.reused());
@@ -306,50 +356,18 @@ where
             if let Some(withdrawal) = &mut repeat.withdrawal {
                 withdrawal.unspend();
             }
-            if no_peer.is_tried() && repeat.refusals < MOST_REFUSALS {
+            if no_peer.is_tried() {
                 repeat.refusals += 1;
-                replay.revoke();
-                return Next::Now;
+                // The first who is asked after all these takes it, if it may go to a tried peer.
+                if repeat.refusals <= MOST_REFUSALS || repeat.trail.relent() {
+                    replay.revoke();
+                    return Next::Now;
+                }
             }
         }
         self.offer.no_peer(error);
+        self.offer.show(Err("no peer"));
         Next::Done(self.offer.close())
-    }
-
-    /// Whether the layer's limits let the verdict's attempt happen; if so, what it takes is set
-    /// aside.
-    fn admit(&mut self, verdict: Verdict, stage: Stage) -> Result<Route, &'static str> {
-        let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
-            return Err("request is sent once");
-        };
-        let route = verdict.route().ok_or("policy")?;
-        let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
-        let may_repeat = stage != Stage::MaybeProcessed || verdict.repeats_unsafe();
-        if !may_repeat && !attempt.is_safe_to_repeat() {
-            return Err("request is not safe to repeat");
-        }
-        if attempt.can_replay().is_err() {
-            return Err("request body cannot be replayed");
-        }
-        let untried = match route {
-            Route::Same => None,
-            Route::Other { .. } => attempt.has_untried_peer(),
-        };
-        if (route, untried) == (Route::Other { or_tried: false }, Some(false)) {
-            return Err("no untried peer");
-        }
-        if !self.limits.allows_attempt(attempt.number(), untried) {
-            return Err("attempts");
-        }
-        self.clock.plan(verdict.delay())?;
-        // What was not sent cost the upstreams nothing, and a dead peer must not use up the retries
-        // that the others need.
-        let free = stage == Stage::NotSent && untried == Some(true);
-        repeat.withdrawal = match &self.limits.budget {
-            Some(budget) if !free => Some(budget.withdraw().ok_or("budget")?),
-            _ => None,
-        };
-        Ok(route)
     }
 
     fn advance(&mut self, route: Route, verdict: Verdict) -> Next<R> {

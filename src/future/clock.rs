@@ -11,6 +11,18 @@ use crate::{
     trail::{Ended, Trail},
 };
 
+/// Why it is too late to start another attempt.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    Deadline,
+    Window,
+    /// The peer's time for this attempt has passed before it could start.
+    Try,
+}
+
+/// The retry window includes its end; this is behind it.
+const TICK: Duration = Duration::from_millis(1);
+
 /// The times that bound one request.
 pub(super) struct Clock {
     /// When the request came.
@@ -40,10 +52,6 @@ impl Clock {
             begun: started,
             next: started,
         }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.deadline
     }
 
     pub(super) fn begun(&self) -> Instant {
@@ -100,6 +108,31 @@ impl Clock {
 
     fn try_end(&self, since: Option<Instant>) -> Option<Instant> {
         since?.max(self.begun).checked_add(self.per_try_timeout?)
+    }
+
+    /// Why it is too late to start the attempt that has begun, if it is.
+    pub(super) fn late(&self) -> Option<Late> {
+        if self.deadline.is_none() && self.window.is_none() && self.per_try_timeout.is_none() {
+            return None;
+        }
+        let now = Instant::now();
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if passed(self.deadline) {
+            Some(Late::Deadline)
+        } else if self.window.is_some_and(|window| window < now) {
+            Some(Late::Window)
+        } else if passed(self.try_end(Some(self.begun))) {
+            Some(Late::Try)
+        } else {
+            None
+        }
+    }
+
+    /// When [`late`](Self::late) is to be asked again.
+    pub(super) fn next_late(&self) -> Option<Instant> {
+        let try_end = self.try_end(Some(self.begun));
+        let window = self.window.and_then(|window| window.checked_add(TICK));
+        [self.deadline, window, try_end].into_iter().flatten().min()
     }
 
     /// What a policy may know.

@@ -3,6 +3,7 @@
 mod attempts;
 mod clock;
 mod drain;
+mod gate;
 mod offer;
 
 use std::{
@@ -18,7 +19,10 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use self::attempts::{Attempts, Next, Step};
+use self::{
+    attempts::{Attempts, Next, Step},
+    clock::Late,
+};
 use crate::{
     BoxError, Error,
     failure::Stage,
@@ -44,6 +48,18 @@ pin_project! {
         attempts: Attempts<S, P, B, R>,
         #[pin]
         alarm: Alarm,
+    }
+
+    impl<S, P, B, R> PinnedDrop for ResponseFuture<S, P, B, R>
+    where
+        S: Service<Request<ReplayBody<B>>>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if !matches!(*this.state, State::Finished) {
+                this.attempts.end(Ended::Abandoned);
+            }
+        }
     }
 }
 
@@ -132,8 +148,7 @@ where
                 },
                 StateProj::Waiting => {
                     ready!(this.alarm.as_mut().poll_until(attempts.next_start(), cx));
-                    this.state.set(State::Readying);
-                    continue;
+                    Next::Now
                 }
                 StateProj::Readying => match attempts.poll_ready(cx) {
                     Poll::Ready(Ok(())) => match attempts.launch() {
@@ -145,11 +160,8 @@ where
                     },
                     Poll::Ready(Err(error)) => attempts.on_error(error, Step::Readiness),
                     Poll::Pending => {
-                        let Some(deadline) = attempts.deadline() else {
-                            return Poll::Pending;
-                        };
-                        ready!(this.alarm.as_mut().poll_until(deadline, cx));
-                        attempts.on_late()
+                        let late = ready!(poll_late(attempts, this.alarm.as_mut(), cx));
+                        attempts.on_late(late)
                     }
                 },
                 StateProj::Finished => panic!("a failover future was polled after its end"),
@@ -161,7 +173,10 @@ where
                     return Poll::Ready(result);
                 }
                 Next::Wait => this.state.set(State::Waiting),
-                Next::Now => this.state.set(State::Readying),
+                Next::Now => {
+                    attempts.begin();
+                    this.state.set(State::Readying);
+                }
             }
         }
     }
@@ -180,6 +195,31 @@ fn poll_overdue<S, P, B, R>(
             return Poll::Ready(ended);
         }
         let Some(at) = attempts.next_check() else {
+            return Poll::Pending;
+        };
+        ready!(alarm.as_mut().poll_until(at, cx));
+    }
+}
+
+/// Waits until it is too late to start the next attempt.
+fn poll_late<S, P, B, R>(
+    attempts: &Attempts<S, P, B, R>,
+    mut alarm: Pin<&mut Alarm>,
+    cx: &mut Context<'_>,
+) -> Poll<Late>
+where
+    S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    P: Policy,
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    loop {
+        if let Some(late) = attempts.late() {
+            return Poll::Ready(late);
+        }
+        let Some(at) = attempts.next_late() else {
             return Poll::Pending;
         };
         ready!(alarm.as_mut().poll_until(at, cx));

@@ -76,9 +76,9 @@ impl<R> Offer<R> {
         self.failure = Some((evidence.kind, source));
     }
 
-    /// The deadline passed while no attempt was in flight.
-    pub(super) fn run_out(&mut self) {
-        self.failure = Some((FailureKind::Deadline, None));
+    /// The time for another attempt ran out while none was in flight.
+    pub(super) fn run_out(&mut self, kind: FailureKind) {
+        self.failure = Some((kind, None));
     }
 
     /// There was no peer for another attempt: what there was stands, if there was anything.
@@ -91,7 +91,7 @@ impl<R> Offer<R> {
     /// This response is what the client gets.
     pub(super) fn deliver(
         &mut self,
-        mut response: Response<R>,
+        response: Response<R>,
         peer: Option<Peer>,
         cx: &mut Context<'_>,
     ) -> Response<R>
@@ -101,18 +101,23 @@ impl<R> Offer<R> {
         if let Some(held) = self.held.take() {
             drain(held, cx);
         }
-        if !self.is_untouched() {
-            self.report.push(peer, Outcome::Answered(response.status()));
-            self.attach_report(&mut response);
+        self.report.push(peer, Outcome::Answered(response.status()));
+        response
+    }
+
+    /// Hands the report over with a response, if there is more to say than the response itself does.
+    pub(super) fn report(&mut self, mut response: Response<R>) -> Response<R> {
+        if self.report.attempts().len() > 1 {
+            let report = std::mem::take(&mut self.report);
+            response.extensions_mut().insert(report);
         }
         response
     }
 
     /// No further attempt is made: the held response, or the last failure.
     pub(super) fn close(&mut self) -> Result<Response<R>, Error> {
-        if let Some(mut held) = self.held.take() {
-            self.attach_report(&mut held);
-            return Ok(held);
+        if let Some(held) = self.held.take() {
+            return Ok(self.report(held));
         }
         let (kind, source) = self.failure.take().unwrap_or((FailureKind::Other, None));
         let evidence = Evidence {
@@ -123,15 +128,7 @@ impl<R> Offer<R> {
         Err(Error::new(evidence, report, source))
     }
 
-    /// One attempt needs no report: its response says it all.
-    fn attach_report(&mut self, response: &mut Response<R>) {
-        if self.report.attempts().len() > 1 {
-            let report = std::mem::take(&mut self.report);
-            response.extensions_mut().insert(report);
-        }
-    }
-
-    /// Shows an attempt that did not end the request by itself, and what follows.
+    /// Shows what the last attempt came to, and why no other follows, if none does.
     pub(super) fn show(&self, next: Result<(), &'static str>) {
         let Some(last) = self.report.attempts().last() else {
             return;
@@ -149,7 +146,7 @@ impl<R> Offer<R> {
             outcome = %last.outcome(),
             error = source.map(tracing::field::debug),
             final_because = next.err(),
-            "attempt failed",
+            "attempt",
         );
     }
 }

@@ -11,9 +11,8 @@
 //! ```
 //!
 //! - 504 (Gateway Timeout) for a timeout of any kind, 503 (Service Unavailable) where no peer was
-//!   available or the own limits refused the request, 400 (Bad Request) when the request's own body
-//!   failed, and 502 (Bad Gateway) for everything else; see
-//!   [`Error::status`].
+//!   available or our own limits refused the request, 400 (Bad Request) when the request itself is at
+//!   fault, and 502 (Bad Gateway) for everything else; see [`FailureKind::status`].
 //! - Every one of them is logged at level `warn`, and carries a [`Report`](crate::report::Report) in
 //!   its extensions: a failure that reaches the client is not hidden.
 //! - With the `hyper` feature, both sides are bridged after 101 (Switching Protocols).
@@ -24,13 +23,14 @@ mod upgrade;
 
 use std::{
     convert::Infallible,
+    error::Error as StdError,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
@@ -40,7 +40,10 @@ use tracing::warn;
 pub use self::body::GatewayBody;
 #[cfg(feature = "hyper")]
 use self::upgrade::Upgrade;
-use crate::{BoxError, Error};
+use crate::{
+    BoxError, Error,
+    failure::{Classify, FailureKind, KnownErrors},
+};
 
 /// Answers a request whose service failed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -178,13 +181,17 @@ where
     }
 }
 
-fn answer<R>(error: &(dyn std::error::Error + 'static)) -> Response<GatewayBody<R>> {
-    let known = error.downcast_ref::<Error>();
-    let status = known.map_or(StatusCode::BAD_GATEWAY, Error::status);
+fn answer<R>(error: &(dyn StdError + 'static)) -> Response<GatewayBody<R>> {
+    // A layer between may have wrapped it.
+    let known = std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref::<Error>());
+    let kind = known.map(Error::kind);
+    let kind = kind.or_else(|| KnownErrors.classify(error).map(|evidence| evidence.kind));
+    let status = kind.unwrap_or(FailureKind::Other).status();
     warn!(
         status = status.as_u16(),
         error,
-        attempts = known.map(|error| tracing::field::debug(error.report().attempts())),
+        attempts = known.map(|error| tracing::field::display(error.report().clone())),
         "request failed"
     );
     let name = status.canonical_reason().unwrap_or_default();

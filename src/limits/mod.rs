@@ -17,8 +17,25 @@ use crate::{
 };
 
 /// A request extension that shortens the layer's deadline for this request; the earlier one wins.
+///
+/// The instant is tokio's, whose clock can be stopped in tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(pub Instant);
+
+impl Deadline {
+    /// The end of a time from now on; one too far away to be named is a year away.
+    pub fn after(time: Duration) -> Self {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        let now = Instant::now();
+        Self(now.checked_add(time).unwrap_or(now + YEAR))
+    }
+}
+
+impl From<std::time::Instant> for Deadline {
+    fn from(at: std::time::Instant) -> Self {
+        Self(at.into())
+    }
+}
 
 /// What a layer was set to; its setters are documented on
 /// [`FailoverLayer`](crate::FailoverLayer).

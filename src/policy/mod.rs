@@ -40,8 +40,11 @@
 //! - the verdict was [`failover`](Verdict::failover) and no untried peer is left, unless it says
 //!   [`or_tried`](Verdict::or_tried).
 //!
-//! The client then gets what there is: a response is thrown away only when another attempt will
-//! really be started.
+//! The client then gets what there is: a response is thrown away only when another attempt was
+//! admitted, and held until that attempt has brought another, wherever its request was sent in full.
+//!
+//! A policy is not asked about an overload of our own, the overall deadline, or the lack of peers:
+//! nothing could be done about them.
 
 mod attempt;
 mod policy_fn;
@@ -68,9 +71,8 @@ use crate::failure::Failure;
 /// an `Arc` inside it is shared by all. The callbacks are synchronous; to wait, answer with a
 /// [delay](Verdict::after).
 ///
-/// Every callback has a default, and the defaults are safe for a policy that overrides one only: a
-/// failure fails over to an untried peer where repeating the request is safe, and a response is
-/// delivered.
+/// Every callback has a default, and the defaults are safe for a policy that overrides one only:
+/// failures are decided as by [`Standard::default`], and a response is delivered.
 pub trait Policy {
     /// The attempt failed, and nothing of the request was sent.
     fn fail_to_connect(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
@@ -96,6 +98,10 @@ pub trait Policy {
 
     /// An attempt is about to start: its request's head may be changed, for this attempt only. No
     /// peer is picked yet.
+    ///
+    /// It is called again for the same attempt when a balancer that picks blindly has picked a tried
+    /// peer, and not at all for requests that are sent once: where [`may_retry`](Self::may_retry) says
+    /// no, or the layer allows one attempt only.
     fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {
         let _ = (attempt, head);
     }

@@ -7,6 +7,7 @@ use crate::failure::Failure;
 
 /// What an attempt came to.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// It failed, and nothing of the request was sent.
     FailToConnect(&'a Failure),

@@ -33,7 +33,8 @@ use crate::failure::{Failure, FailureKind, Stage};
 /// | `header:NAME`, `header:NAME=VALUE` | the response has that header, with that value |
 /// | `grpc:CODE` | the response head has that `grpc-status` |
 ///
-/// Never on any list: a certificate that is not the peer's, and a request body that failed.
+/// Never on any list: a certificate that is not the peer's, a request that cannot be sent as it is, and
+/// a request body that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryOn {
     connect_failure: bool,
@@ -138,7 +139,7 @@ impl RetryOn {
 
     pub(super) fn matches_failure(&self, failure: &Failure) -> bool {
         match failure.kind() {
-            FailureKind::Certificate | FailureKind::RequestBody => false,
+            FailureKind::Certificate | FailureKind::Request | FailureKind::RequestBody => false,
             FailureKind::RefusedStream => self.refused_stream,
             FailureKind::Timeout => self.timeout,
             FailureKind::Junk => self.junk_response,
@@ -220,6 +221,18 @@ impl FromStr for RetryOn {
 pub struct ParseRetryOnError {
     word: String,
     position: usize,
+}
+
+impl ParseRetryOnError {
+    /// The word.
+    pub fn word(&self) -> &str {
+        &self.word
+    }
+
+    /// Its place in the list, counted from 1.
+    pub fn position(&self) -> usize {
+        self.position
+    }
 }
 
 impl fmt::Display for ParseRetryOnError {

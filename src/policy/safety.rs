@@ -17,7 +17,20 @@ pub(super) fn is_safe_to_repeat(head: &Head) -> bool {
         *head.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
     ) || head.method().as_str() == "QUERY"
-        || head.header("idempotency-key").is_some()
+        || has_idempotency_key(head)
+}
+
+/// A key that is empty, or that `Connection` names and a proxy removes, is none that an origin could
+/// recognise.
+fn has_idempotency_key(head: &Head) -> bool {
+    const NAME: &str = "idempotency-key";
+    let hop_by_hop = |list: &[u8]| {
+        list.split(|byte| *byte == b',')
+            .any(|name| name.trim_ascii().eq_ignore_ascii_case(NAME.as_bytes()))
+    };
+    head.header(NAME)
+        .is_some_and(|key| !key.trim_ascii().is_empty())
+        && !head.headers("connection").any(hop_by_hop)
 }
 
 #[cfg(test)]
@@ -49,6 +62,15 @@ mod tests {
     fn idempotency_key_makes_a_post_safe() {
         let post = Request::builder().method("POST");
         assert!(is_safe(post.header("Idempotency-Key", "\"a\"")));
+    }
+
+    #[test]
+    fn key_that_the_origin_will_not_see_is_none() {
+        let post = || Request::builder().method("POST");
+        assert!(!is_safe(post().header("idempotency-key", " ")));
+        let named = post().header("idempotency-key", "a");
+        let named = named.header("connection", "close");
+        assert!(!is_safe(named.header("connection", "x, Idempotency-Key")));
     }
 
     #[test]

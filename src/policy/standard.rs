@@ -33,6 +33,7 @@ struct Settings {
 
 /// Whether a request that is not safe to repeat is repeated although it may have been processed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NonIdempotent {
     /// Never: a proxy must not (RFC 9110, section 9.2.2).
     #[default]
@@ -95,9 +96,12 @@ impl Standard {
         if self.settings.reuse_tried {
             verdict = verdict.or_tried();
         }
+        // Where peers have names, an attempt that may go to no tried one goes to another.
+        let excludes = attempt.peer().is_some() && !self.settings.reuse_tried;
         match attempt.has_untried_peer() {
             Some(true) => verdict,
-            Some(false) | None => verdict.after(self.settings.backoff.delay(attempt.number())),
+            None if excludes => verdict,
+            _ => verdict.after(self.settings.backoff.delay(attempt.number())),
         }
     }
 

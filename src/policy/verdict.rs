@@ -60,7 +60,8 @@ impl Verdict {
         self
     }
 
-    /// Fail over to a peer already tried when no other is left.
+    /// Fail over to a peer already tried when no other is left. It says nothing of a
+    /// [`retry`](Self::retry), nor of a [`deliver`](Self::deliver).
     pub const fn or_tried(mut self) -> Self {
         self.or_tried = true;
         self

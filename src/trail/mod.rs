@@ -49,13 +49,15 @@ pub enum Ended {
     Deadline,
     /// Another attempt has taken its place.
     Superseded,
+    /// The client went away.
+    Abandoned,
 }
 
 /// A balancer's answer to a question that only matters when something failed.
 pub trait Roster: Send + Sync {
-    /// Returns whether a peer is available that `trail` has not been to. A balancer that cannot know
-    /// answers `true`: the next pick will tell.
-    fn has_untried(&self, trail: &Trail) -> bool;
+    /// Returns whether a peer is available that `trail` has not been to, or `None` if that cannot be
+    /// known: the next pick will tell.
+    fn has_untried(&self, trail: &Trail) -> Option<bool>;
 }
 
 /// One attempt's handle on what its request has been through.
@@ -83,6 +85,8 @@ struct Record {
     current: u32,
     /// The current attempt's peer.
     chosen: Option<Peer>,
+    /// Whether that peer's endpoint was called, and not only waited for.
+    called: bool,
     /// Whether the current attempt's connection had served another request before.
     reused: Option<bool>,
     /// Why the current attempt was ended.
@@ -93,6 +97,8 @@ struct Record {
     pinned: Option<Peer>,
     /// Whether a tried peer may be chosen when no other is left.
     or_tried: bool,
+    /// Whether whoever picks blindly has shown that no other is left.
+    relented: bool,
     roster: Option<Arc<dyn Roster>>,
     /// Held until a peer is chosen, or the request ends.
     refusals: Vec<Refusal>,
@@ -178,6 +184,15 @@ impl Trail {
         past.chain(&record.chosen).cloned().collect()
     }
 
+    /// Records that this attempt waits for `peer`'s endpoint to be ready: nothing was sent to it, but
+    /// an attempt that comes to its end there has been there.
+    ///
+    /// Returns `false` as [`choose`](Self::choose) does.
+    #[must_use = "an attempt that was replaced must not wait"]
+    pub fn approach(&self, peer: &Peer, roster: Option<Arc<dyn Roster>>) -> bool {
+        self.record_choice(peer, roster, false)
+    }
+
     /// Records that this attempt goes to `peer`, at the moment when the endpoint is really called.
     ///
     /// The `roster` tells later whether another peer is left. Where balancers are nested, the
@@ -187,14 +202,40 @@ impl Trail {
     /// endpoint must not be called.
     #[must_use = "an attempt that was replaced must not be sent"]
     pub fn choose(&self, peer: &Peer, roster: Option<Arc<dyn Roster>>) -> bool {
+        self.record_choice(peer, roster, true)
+    }
+
+    fn record_choice(&self, peer: &Peer, roster: Option<Arc<dyn Roster>>, called: bool) -> bool {
         let mut record = self.record();
         let current = record.speaks(self.attempt);
         if current {
             record.chosen = Some(peer.clone());
+            record.called = called;
             record.roster = roster;
             record.refusals.clear();
         }
         current
+    }
+
+    /// Whether the current attempt has a peer whose endpoint was never called: nothing was sent.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let record = self.record();
+        record.chosen.is_some() && !record.called
+    }
+
+    /// Lets a tried peer be chosen by those who pick blindly, if the attempt may go to one at all;
+    /// returns whether that is new.
+    pub(crate) fn relent(&self) -> bool {
+        let mut record = self.record();
+        let new = record.or_tried && !record.relented;
+        record.relented |= new;
+        new
+    }
+
+    /// Whether an endpoint that refuses tried requests must take this one.
+    #[cfg(feature = "balance")]
+    pub(crate) fn has_relented(&self) -> bool {
+        self.record().relented
     }
 
     /// Counts a refusal in `refusals` until a peer is chosen, or the request ends.
@@ -231,7 +272,7 @@ impl Trail {
     /// below can tell.
     pub fn has_untried(&self) -> Option<bool> {
         let roster = self.record().roster.clone();
-        roster.map(|roster| roster.has_untried(self))
+        roster?.has_untried(self)
     }
 
     /// Ends the current attempt.
@@ -248,6 +289,8 @@ impl Trail {
             Route::Other { .. } => None,
         };
         record.or_tried = route == Route::Other { or_tried: true };
+        record.relented = false;
+        record.called = false;
         let ended = record.ended.take().unwrap_or(Ended::Superseded);
         record.past.push(Visit {
             peer: chosen,

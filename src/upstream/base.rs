@@ -45,6 +45,10 @@ impl Base {
         ConfigError::new("upstream", format!("`{text}`"), EXPECTED)
     }
 
+    pub(super) fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
     /// The URI of a request at this upstream; `None` when the two make no URI together.
     pub(super) fn join(&self, uri: &Uri) -> Option<Uri> {
         let asked = uri.path_and_query().cloned();

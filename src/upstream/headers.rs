@@ -1,9 +1,12 @@
 //! Hop-by-hop fields: what a proxy must not pass on (RFC 9110, section 7.6.1).
 
+use std::fmt;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{
-        CONNECTION, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+        CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
     },
 };
 
@@ -18,46 +21,69 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     PROXY_AUTHORIZATION,
 ];
 
-/// Removes what concerns the client's connection from a request, and returns whether it asks for an
-/// upgrade, whose two fields then stay.
-pub(super) fn clean_request(headers: &mut HeaderMap) -> bool {
+/// Removes what concerns the client's connection from a request, and returns the protocol that it asks
+/// to be upgraded to, if it does; those two fields then stay.
+///
+/// # Errors
+///
+/// The body has a transfer coding that is not removed with its field: it would be taken for plain.
+pub(super) fn clean_request(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Coded> {
     // Only this one coding may be asked for across a hop, and gRPC does.
     let trailers = headers
         .get_all(TE)
         .iter()
-        .any(|te| tokens(te).any(|token| token.eq_ignore_ascii_case("trailers")));
-    let upgrade = remove_hop_by_hop(headers);
+        .any(|te| tokens(te).any(|token| token.eq_ignore_ascii_case(b"trailers")));
+    let upgrade = remove_hop_by_hop(headers)?;
+    // HTTP/2 begins in a way of its own; asking for it here is how requests are smuggled.
+    let upgrade = upgrade.filter(|to| !tokens(to).any(|to| to.eq_ignore_ascii_case(b"h2c")));
     if headers.contains_key(TE) {
         headers.remove(TE);
         if trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
     }
-    restore_upgrade(headers, upgrade)
+    restore_upgrade(headers, upgrade.as_ref());
+    Ok(upgrade)
 }
 
 /// Removes what concerns the upstream's connection from a response; of one that switches protocols,
-/// the two fields of the upgrade stay.
-pub(super) fn clean_response(headers: &mut HeaderMap, switches: bool) {
-    let upgrade = remove_hop_by_hop(headers);
-    restore_upgrade(headers, upgrade.filter(|_| switches));
+/// the two fields of the upgrade stay, and the protocol is returned.
+///
+/// # Errors
+///
+/// As [`clean_request`].
+pub(super) fn clean_response(
+    headers: &mut HeaderMap,
+    switches: bool,
+) -> Result<Option<HeaderValue>, Coded> {
+    let upgrade = remove_hop_by_hop(headers)?.filter(|_| switches);
+    restore_upgrade(headers, upgrade.as_ref());
+    Ok(upgrade)
 }
 
 /// Returns the protocol that an upgrade was asked to.
-fn remove_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
+fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Coded> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+        let mut values = headers.get_all(TRANSFER_ENCODING).iter();
+        if !values.all(|value| tokens(value).all(is_chunked)) {
+            return Err(Coded);
+        }
+        // The length that was obeyed is that of the chunks (RFC 9112, section 6.3).
+        headers.remove(CONTENT_LENGTH);
+    }
     let mut upgrades = false;
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
             .iter()
             .flat_map(tokens)
-            .filter_map(|token| token.parse().ok())
+            .filter_map(|token| HeaderName::from_bytes(token).ok())
             .collect();
         for name in named {
             if name == UPGRADE {
                 upgrades = true;
-            // A request cannot be routed without its host: a sender must not take it away.
-            } else if name != HOST && name != TE {
+            } else if name != TE && !is_ours(&name) {
                 headers.remove(name);
             }
         }
@@ -66,22 +92,56 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Option<HeaderValue> {
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
-    protocol
+    Ok(protocol)
 }
 
-fn restore_upgrade(headers: &mut HeaderMap, protocol: Option<HeaderValue>) -> bool {
-    let upgrades = protocol.is_some();
+/// What a sender must not take away by naming it in `Connection`: a request cannot be routed without its
+/// host, and the proxies before us have written down where it came from.
+fn is_ours(name: &HeaderName) -> bool {
+    *name == HOST || *name == FORWARDED || name.as_str().starts_with("x-forwarded-")
+}
+
+fn restore_upgrade(headers: &mut HeaderMap, protocol: Option<&HeaderValue>) {
     if let Some(protocol) = protocol {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(UPGRADE, protocol);
+        headers.insert(UPGRADE, protocol.clone());
     }
-    upgrades
 }
 
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
-    let list = value.to_str().unwrap_or_default();
-    list.split(',').map(str::trim)
+/// Joins the lines of a cookie, which HTTP/2 may send apart and HTTP/1 may not (RFC 9113, section
+/// 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if lines.len() > 1 {
+        if let Ok(cookie) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+            headers.insert(COOKIE, cookie);
+        }
+    }
 }
+
+/// The entries of a list, as bytes: one that is not ASCII must not hide the others.
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+}
+
+/// A transfer coding other than chunked.
+#[derive(Debug)]
+pub(super) struct Coded;
+
+impl fmt::Display for Coded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("body has a transfer coding that is not supported")
+    }
+}
+
+impl std::error::Error for Coded {}
 
 #[cfg(test)]
 mod tests {
@@ -116,7 +176,7 @@ mod tests {
             ("x-other", "2"),
             ("x-kept", "3"),
         ]);
-        assert!(!clean_request(&mut request));
+        assert_eq!(clean_request(&mut request).unwrap(), None);
         assert_eq!(request, headers(&[("x-kept", "3")]));
     }
 
@@ -124,7 +184,7 @@ mod tests {
     fn keeps_end_to_end_fields() {
         let end_to_end = headers(&[("host", "a"), ("authorization", "b"), ("trailer", "c")]);
         let mut request = end_to_end.clone();
-        clean_request(&mut request);
+        clean_request(&mut request).unwrap();
         assert_eq!(request, end_to_end);
     }
 
@@ -135,7 +195,7 @@ mod tests {
             ("upgrade", "websocket"),
             ("x-hop", "1"),
         ]);
-        assert!(clean_request(&mut request));
+        assert_eq!(clean_request(&mut request).unwrap().unwrap(), "websocket");
         let kept = [("connection", "upgrade"), ("upgrade", "websocket")];
         assert_eq!(request, headers(&kept));
     }
@@ -143,7 +203,7 @@ mod tests {
     #[test]
     fn upgrade_that_connection_does_not_name_is_none() {
         let mut request = headers(&[("upgrade", "h2c")]);
-        assert!(!clean_request(&mut request));
+        assert_eq!(clean_request(&mut request).unwrap(), None);
         assert!(request.is_empty());
     }
 
@@ -151,23 +211,75 @@ mod tests {
     fn response_keeps_its_upgrade_only_if_it_switches() {
         let fields = [("connection", "upgrade"), ("upgrade", "websocket")];
         let mut response = headers(&fields);
-        clean_response(&mut response, true);
+        clean_response(&mut response, true).unwrap();
         assert_eq!(response, headers(&fields));
-        clean_response(&mut response, false);
+        clean_response(&mut response, false).unwrap();
         assert!(response.is_empty());
     }
 
     #[test]
     fn asking_for_trailers_passes_and_other_codings_do_not() {
         let mut request = headers(&[("te", "gzip, Trailers"), ("connection", "te")]);
-        clean_request(&mut request);
+        clean_request(&mut request).unwrap();
         assert_eq!(request, headers(&[("te", "trailers")]));
     }
 
     #[test]
-    fn connection_cannot_take_the_host_away() {
-        let mut request = headers(&[("connection", "host"), ("host", "a")]);
-        clean_request(&mut request);
-        assert_eq!(request, headers(&[("host", "a")]));
+    fn connection_cannot_take_away_the_host_and_where_a_request_came_from() {
+        let kept = [("host", "a"), ("x-forwarded-for", "b"), ("forwarded", "c")];
+        let mut request = headers(&kept);
+        let named = "host, x-forwarded-for, forwarded, x-forwarded-proto";
+        request.insert(CONNECTION, HeaderValue::from_static(named));
+        clean_request(&mut request).unwrap();
+        assert_eq!(request, headers(&kept));
+    }
+
+    #[test]
+    fn byte_that_is_not_ascii_hides_no_other_name() {
+        let mut request = headers(&[("x-named", "1"), ("x-kept", "2")]);
+        let named = HeaderValue::from_bytes(b"\xff, x-named").unwrap();
+        request.insert(CONNECTION, named);
+        clean_request(&mut request).unwrap();
+        assert_eq!(request, headers(&[("x-kept", "2")]));
+    }
+
+    #[test]
+    fn length_beside_chunks_is_removed_and_a_length_alone_is_not() {
+        let fields = [("content-length", "3"), ("transfer-encoding", "Chunked")];
+        let mut response = headers(&fields);
+        clean_response(&mut response, false).unwrap();
+        assert!(response.is_empty());
+        let mut response = headers(&fields[..1]);
+        clean_response(&mut response, false).unwrap();
+        assert_eq!(response, headers(&fields[..1]));
+    }
+
+    #[test]
+    fn other_transfer_codings_are_refused() {
+        for coding in ["gzip", "gzip, chunked", "identity", "chunked, gzip", ""] {
+            let mut fields = HeaderMap::new();
+            fields.insert(TRANSFER_ENCODING, HeaderValue::from_static(coding));
+            assert!(clean_request(&mut fields.clone()).is_err(), "{coding}");
+            assert!(clean_response(&mut fields, false).is_err(), "{coding}");
+        }
+    }
+
+    #[test]
+    fn upgrade_to_http2_is_none() {
+        let fields = [
+            ("connection", "upgrade, http2-settings"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAAQAAP__"),
+        ];
+        let mut request = headers(&fields);
+        assert_eq!(clean_request(&mut request).unwrap(), None);
+        assert!(request.is_empty());
+    }
+
+    #[test]
+    fn lines_of_a_cookie_become_one() {
+        let mut request = headers(&[("cookie", "a=1"), ("cookie", "b=2")]);
+        join_cookies(&mut request);
+        assert_eq!(request, headers(&[("cookie", "a=1; b=2")]));
     }
 }

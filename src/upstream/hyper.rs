@@ -8,12 +8,13 @@ use std::{
 
 use http::{
     HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{HOST, TRANSFER_ENCODING},
+    header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE},
+    uri::Authority,
 };
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{
-    Client, Error, ResponseFuture,
+    Client, ResponseFuture,
     connect::{Connect, HttpConnector},
 };
 use pin_project_lite::pin_project;
@@ -21,10 +22,14 @@ use tower_service::Service;
 
 use super::{
     base::Base,
-    headers::{clean_request, clean_response},
+    headers::{clean_request, clean_response, join_cookies},
     reuse::{Tagged, mark_received, was_reused},
 };
-use crate::{BoxError, ConfigError, failure::NotSent, trail::Trail};
+use crate::{
+    BoxError, ConfigError,
+    failure::{Junk, NotSent},
+    trail::Trail,
+};
 
 /// Sends requests to one base URI; made by [`Pool::upstream`](super::Pool::upstream).
 ///
@@ -63,6 +68,10 @@ impl<B, C> Upstream<B, C> {
         })
     }
 
+    pub(super) fn is_https(&self) -> bool {
+        self.target.base.is_https()
+    }
+
     /// The base URI, as it was given.
     pub fn name(&self) -> &str {
         &self.target.name
@@ -70,46 +79,65 @@ impl<B, C> Upstream<B, C> {
 }
 
 impl Target {
-    /// Turns a client's request into one for this upstream.
+    /// Turns a client's request into one for this upstream, and returns the protocol that it asks to be
+    /// upgraded to, if it does.
     ///
     /// # Errors
     ///
-    /// The base and the request's path are no URI together. The request must not be sent then: its
-    /// own URI can name any host.
-    fn rewrite<B: Body>(&self, request: &mut Request<B>) -> Result<(), NotSent> {
-        let uri = self.base.join(request.uri());
-        let uri = uri.ok_or_else(|| {
-            NotSent::new("the upstream's and the request's paths are too long together")
-        })?;
+    /// It cannot be sent as it is. It must not be sent then: its own URI can name any host.
+    fn rewrite<B: Body>(&self, request: &mut Request<B>) -> Result<Option<HeaderValue>, NotSent> {
+        if request.method() == Method::CONNECT {
+            return Err(NotSent::unsendable("CONNECT is for forward proxies"));
+        }
+        let Some(uri) = self.base.join(request.uri()) else {
+            return Err(NotSent::unsendable(
+                "its path and the base's are too long together",
+            ));
+        };
         // The authority of the request line is what was asked for, whatever `Host` says (RFC 9112,
-        // section 3.2.2); in HTTP/2 there is nothing else.
-        let asked = match request.uri().authority() {
-            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+        // section 3.2.2); in HTTP/2 there is nothing else. User information is not part of a host.
+        let asked = match request.uri().authority().map(Authority::as_str) {
+            Some(authority) => {
+                let host = authority
+                    .rsplit_once('@')
+                    .map_or(authority, |(_, host)| host);
+                HeaderValue::from_str(host).ok()
+            }
             None => request.headers().get(HOST).cloned(),
         };
         *request.uri_mut() = uri;
+        let upgrades = request.version() == Version::HTTP_11;
         // What the client speaks is its connection's matter; so is what the upstream speaks.
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
-        clean_request(headers);
+        let mut upgrade = clean_request(headers).map_err(NotSent::unsendable)?;
+        if !upgrades {
+            // HTTP/1.0 has no upgrades, and HTTP/2 others.
+            headers.remove(CONNECTION);
+            headers.remove(UPGRADE);
+            upgrade = None;
+        }
         match asked {
             Some(asked) if self.preserve_host => {
                 headers.insert(HOST, asked);
             }
             Some(asked) => {
                 headers.remove(HOST);
-                headers.entry(X_FORWARDED_HOST).or_insert(asked);
+                headers.insert(X_FORWARDED_HOST, asked);
             }
             None => {}
         }
-        // Unless it is told to, hyper sends no body of unknown length with these methods.
-        let body = request.body();
-        let unknown = body.size_hint().exact().is_none() && !body.is_end_stream();
-        if unknown && !self.http2 && matches!(*request.method(), Method::GET | Method::HEAD) {
-            let chunked = HeaderValue::from_static("chunked");
-            request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+        if !self.http2 {
+            join_cookies(headers);
+            // Unless it is told to, hyper sends no body of unknown length with these methods.
+            let body = request.body();
+            let unknown = body.size_hint().exact().is_none() && !body.is_end_stream();
+            if unknown && matches!(*request.method(), Method::GET | Method::HEAD) {
+                let chunked = HeaderValue::from_static("chunked");
+                request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+            }
         }
-        Ok(())
+        Ok(upgrade)
     }
 }
 
@@ -131,10 +159,14 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> UpstreamFuture {
         let state = match self.target.rewrite(&mut request) {
-            Ok(()) => {
+            Ok(upgrade) => {
                 let trail = Trail::of(request.extensions()).cloned();
                 let response = self.client.request(request);
-                State::Sent { response, trail }
+                State::Sent {
+                    response,
+                    trail,
+                    upgrade,
+                }
             }
             Err(error) => State::Refused { error: Some(error) },
         };
@@ -175,7 +207,12 @@ pin_project! {
 pin_project! {
     #[project = StateProj]
     enum State {
-        Sent { #[pin] response: ResponseFuture, trail: Option<Trail> },
+        Sent {
+            #[pin]
+            response: ResponseFuture,
+            trail: Option<Trail>,
+            upgrade: Option<HeaderValue>,
+        },
         Refused { error: Option<NotSent> },
     }
 }
@@ -185,9 +222,19 @@ impl Future for UpstreamFuture {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
-            StateProj::Sent { response, trail } => {
-                Poll::Ready(receive(ready!(response.poll(cx)), trail.as_ref()))
-            }
+            StateProj::Sent {
+                response,
+                trail,
+                upgrade,
+            } => Poll::Ready(match ready!(response.poll(cx)) {
+                Ok(response) => receive(response, upgrade.as_ref()),
+                Err(error) => {
+                    if let (Some(trail), Some(reused)) = (trail, was_reused(&error)) {
+                        trail.set_reused(reused);
+                    }
+                    Err(error.into())
+                }
+            }),
             StateProj::Refused { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error.into())),
                 None => panic!("an upstream future was polled after its end"),
@@ -196,29 +243,30 @@ impl Future for UpstreamFuture {
     }
 }
 
+/// Turns an upstream's response into one for the client.
 fn receive(
-    result: Result<Response<Incoming>, Error>,
-    trail: Option<&Trail>,
+    mut response: Response<Incoming>,
+    asked: Option<&HeaderValue>,
 ) -> Result<Response<Incoming>, BoxError> {
-    match result {
-        Ok(mut response) => {
-            mark_received(response.extensions());
-            let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            clean_response(response.headers_mut(), switches);
-            // What the upstream speaks is its connection's matter: a server would take HTTP/1.0 for
-            // what the client speaks.
-            if response.version() == Version::HTTP_10 {
-                *response.version_mut() = Version::HTTP_11;
-            }
-            Ok(response)
-        }
-        Err(error) => {
-            if let (Some(trail), Some(reused)) = (trail, was_reused(&error)) {
-                trail.set_reused(reused);
-            }
-            Err(error.into())
-        }
+    mark_received(response.extensions());
+    let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let upgrade = clean_response(response.headers_mut(), switches).map_err(Junk::new)?;
+    let same = |asked: &HeaderValue, got: &HeaderValue| {
+        asked.as_bytes().eq_ignore_ascii_case(got.as_bytes())
+    };
+    if switches
+        && !asked
+            .zip(upgrade.as_ref())
+            .is_some_and(|(asked, got)| same(asked, got))
+    {
+        return Err(Junk::new("upstream switches to a protocol that nobody asked for").into());
     }
+    // What the upstream speaks is its connection's matter: a server would take HTTP/1.0 for what the
+    // client speaks, and end a body that broke off as if it were whole.
+    if response.version() == Version::HTTP_10 {
+        *response.version_mut() = Version::HTTP_11;
+    }
+    Ok(response)
 }
 
 impl fmt::Debug for UpstreamFuture {

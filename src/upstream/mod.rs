@@ -44,5 +44,5 @@ pub use self::reqwest::{Reqwest, ReqwestFuture, ReqwestPool};
 pub use self::{
     hyper::{Upstream, UpstreamFuture},
     pool::{Pool, PoolOptions},
-    reuse::Tagged,
+    reuse::{Connecting, Tagged, TaggedIo},
 };

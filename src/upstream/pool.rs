@@ -20,6 +20,8 @@ pub struct Pool<B, C = HttpConnector> {
     client: Client<Tagged<C>, B>,
     http2: bool,
     preserve_host: bool,
+    /// Whether the connector is of the user's own, and may speak TLS.
+    custom: bool,
 }
 
 /// How a [`Pool`] connects.
@@ -76,7 +78,11 @@ impl PoolOptions {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(self.connect_timeout));
         connector.set_nodelay(true);
-        self.build_with(connector)
+        let pool = self.build_with(connector);
+        Pool {
+            custom: false,
+            ..pool
+        }
     }
 
     /// Makes a pool of the connections of a connector, for example one that speaks TLS.
@@ -96,6 +102,7 @@ impl PoolOptions {
             client: builder.build(Tagged::new(connector)),
             http2: self.http2,
             preserve_host: self.preserve_host.unwrap_or(!self.http2),
+            custom: true,
         }
     }
 }
@@ -133,9 +140,15 @@ impl<B, C: Clone> Pool<B, C> {
     /// # Errors
     ///
     /// The text is not an absolute `http` or `https` URI, or it has user information, a query or a
-    /// fragment.
+    /// fragment; or it is `https`, and the pool has no connector that could speak TLS.
     pub fn upstream(&self, base: &str) -> Result<Upstream<B, C>, ConfigError> {
-        Upstream::new(base, self.client.clone(), self.http2, self.preserve_host)
+        let upstream = Upstream::new(base, self.client.clone(), self.http2, self.preserve_host)?;
+        if upstream.is_https() && !self.custom {
+            let expected =
+                "reachable without TLS: give `PoolOptions::build_with` a connector for it";
+            return Err(ConfigError::new("upstream", format!("`{base}`"), expected));
+        }
+        Ok(upstream)
     }
 }
 
@@ -145,6 +158,7 @@ impl<B, C: Clone> Clone for Pool<B, C> {
             client: self.client.clone(),
             http2: self.http2,
             preserve_host: self.preserve_host,
+            custom: self.custom,
         }
     }
 }

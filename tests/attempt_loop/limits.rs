@@ -63,7 +63,9 @@ async fn storm_of_failures_stays_within_the_budget() {
         let error = run(layer.clone(), &failing(3), get()).await.unwrap_err();
         attempts += error.attempts();
     }
-    assert!(attempts <= 1_000 + 200 + 20, "{attempts} attempts");
+    // And the budget is used: it is not the attempts that are few.
+    let most = 1_000 + 200 + 10;
+    assert!((most - 1..=most).contains(&attempts), "{attempts} attempts");
 }
 
 #[tokio::test(start_paused = true)]

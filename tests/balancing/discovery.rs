@@ -70,7 +70,7 @@ async fn peer_keeps_its_health_across_an_update() {
     driver.abort();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn error_keeps_the_last_set_and_does_not_end_discovery() {
     let (changes, found) = unbounded_channel();
     let (balance, driver) = discover(found);
@@ -80,6 +80,34 @@ async fn error_keeps_the_last_set_and_does_not_end_discovery() {
     drop(changes);
     driver.await;
     assert_eq!(listed(&balance), "a b");
+}
+
+#[tokio::test(start_paused = true)]
+async fn discovery_that_fails_all_the_time_is_not_asked_all_the_time() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    let failing = futures_util::stream::poll_fn(move |_| {
+        *count.lock().unwrap() += 1;
+        let error: Found = Err("registry unreachable");
+        std::task::Poll::Ready(Some(error))
+    });
+    let (balance, driver) = Balance::discover_with(failing, |_, endpoint| endpoint);
+    let driver = tokio::spawn(driver);
+    tokio::time::sleep(Duration::from_millis(9_500)).await;
+    assert_eq!(*asked.lock().unwrap(), 10);
+    drop(balance);
+    driver.abort();
+}
+
+#[tokio::test]
+async fn driver_ends_with_the_first_update_after_the_last_balancer() {
+    let (changes, found) = unbounded_channel();
+    let (balance, driver) = discover(found);
+    let mut driver = Box::pin(driver);
+    assert!(futures_util::poll!(&mut driver).is_pending());
+    drop(balance);
+    insert(&changes, well("a"), "a");
+    assert!(futures_util::poll!(&mut driver).is_ready());
 }
 
 #[tokio::test]

@@ -3,11 +3,12 @@ use std::task::{Context, Poll, ready};
 use tower::Service;
 
 /// Stands where a service is used as tower demands: it panics when it is called without having been
-/// ready, and a clone is never ready.
+/// ready, and when it is asked again after it failed to be; a clone is never ready.
 #[derive(Debug)]
 pub(crate) struct Strict<S> {
     inner: S,
     ready: bool,
+    failed: bool,
 }
 
 impl<S> Strict<S> {
@@ -15,6 +16,7 @@ impl<S> Strict<S> {
         Self {
             inner,
             ready: false,
+            failed: false,
         }
     }
 }
@@ -34,7 +36,9 @@ where
     type Future = S::Future;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        assert!(!self.failed, "asked again after it failed to be ready");
         let polled = ready!(self.inner.poll_ready(cx));
+        self.failed = polled.is_err();
         self.ready = polled.is_ok();
         Poll::Ready(polled)
     }

@@ -13,6 +13,9 @@ pub(super) fn read(error: &(dyn StdError + 'static)) -> Option<Reading> {
             kind: error.kind(),
         }
     } else if let Some(error) = error.downcast_ref::<NotSent>() {
+        if error.is_unsendable() {
+            return Some(Reading::Exchange(not_sent(FailureKind::Request)));
+        }
         let source = error
             .source()
             .and_then(|source| KnownErrors.classify(source));
@@ -22,6 +25,10 @@ pub(super) fn read(error: &(dyn StdError + 'static)) -> Option<Reading> {
     } else if error.is::<ReplayError>() {
         maybe_processed(FailureKind::RequestBody)
     } else {
+        #[cfg(feature = "hyper")]
+        if error.is::<crate::failure::Junk>() {
+            return Some(Reading::Exchange(maybe_processed(FailureKind::Junk)));
+        }
         return None;
     };
     Some(Reading::Exchange(evidence))

@@ -12,12 +12,16 @@ pub(super) fn read(error: &(dyn StdError + 'static)) -> Option<Reading> {
     Some(request(error).map_or(Reading::Opaque, Reading::Exchange))
 }
 
-/// Reads an error of sending. Errors of bodies, redirects and building prove nothing.
+/// Reads an error of sending. Errors of bodies, redirects and building prove nothing;
+/// those of building are about the request.
 ///
 /// `is_connect` and `is_timeout` look through the whole chain, and so find the connect error of another
 /// request that the body of this one came from. So the client's error is read where it stands, directly
 /// below.
 fn request(error: &Error) -> Option<Evidence> {
+    if error.is_builder() {
+        return Some(maybe_processed(FailureKind::Request));
+    }
     if !error.is_request() {
         return None;
     }

@@ -1,0 +1,49 @@
+use super::attempts::Attempts;
+use crate::{failure::Stage, policy::Verdict, trail::Route};
+
+impl<S, P, B, R> Attempts<S, P, B, R> {
+    /// Whether the layer's limits let the verdict's attempt happen; if so, what it takes is set
+    /// aside.
+    pub(super) fn admit(&mut self, verdict: Verdict, stage: Stage) -> Result<Route, &'static str> {
+        let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
+            return Err("request is sent once");
+        };
+        let route = verdict.route().ok_or("policy")?;
+        let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
+        let untried = match route {
+            Route::Same => None,
+            Route::Other { .. } => attempt.has_untried_peer(),
+        };
+        if !self.limits.allows_attempt(attempt.number(), untried) {
+            return Err("attempts");
+        }
+        if (route, untried) == (Route::Other { or_tried: false }, Some(false)) {
+            return Err("no untried peer");
+        }
+        let may_repeat = stage != Stage::MaybeProcessed || verdict.repeats_unsafe();
+        if !may_repeat && !attempt.is_safe_to_repeat() {
+            return Err("request is not safe to repeat");
+        }
+        if attempt.can_replay().is_err() {
+            return Err("request body cannot be replayed");
+        }
+        // To a peer that the request has not been to: where peers have names, an attempt that may go
+        // to no tried one goes to another.
+        let elsewhere = match (route, untried) {
+            (_, Some(untried)) => untried,
+            (Route::Other { or_tried: false }, None) => attempt.peer().is_some(),
+            _ => false,
+        };
+        self.clock.plan(verdict.delay())?;
+        // What the last attempt did not spend comes back first.
+        repeat.withdrawal = None;
+        // What was not sent cost the upstreams nothing, and a dead peer must not use up the retries
+        // that the others need.
+        let free = stage == Stage::NotSent && elsewhere;
+        repeat.withdrawal = match &self.limits.budget {
+            Some(budget) if !free => Some(budget.withdraw().ok_or("budget")?),
+            _ => None,
+        };
+        Ok(route)
+    }
+}
