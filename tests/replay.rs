@@ -38,7 +38,7 @@ fn data(bytes: impl Into<Bytes>) -> Step {
 
 /// A chunk large enough to be kept as it came.
 fn large(byte: u8) -> Step {
-    data(vec![byte; 1000])
+    data(vec![byte; 5000])
 }
 
 fn some_trailers() -> HeaderMap {

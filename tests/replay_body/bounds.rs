@@ -11,10 +11,10 @@ use crate::{
 
 #[test]
 fn body_at_the_cap_is_replayed() {
-    let (replay, _script) = replay([large(1), data(vec![2; 24]), Step::End], 1024);
+    let (replay, _script) = replay([large(1), data(vec![2; 24]), Step::End], 5_024);
     let first = Attempt::start(&replay).bytes();
     assert_eq!(replay.check(), Ok(()));
-    assert_eq!(replay.bytes_held(), 1024);
+    assert_eq!(replay.bytes_held(), 5_024);
     assert_eq!(Attempt::start(&replay).bytes(), first);
 }
 
@@ -22,7 +22,7 @@ fn body_at_the_cap_is_replayed() {
 fn body_one_byte_over_the_cap_goes_on_in_full_and_is_not_replayed() {
     let memory = ReplayMemory::default();
     let (body, _script) = ScriptedBody::new([large(1), large(2), data("x"), large(3), Step::End]);
-    let replay = Replay::with_memory(body, 2000, memory.clone());
+    let replay = Replay::with_memory(body, 10_000, memory.clone());
     let mut first = Attempt::start(&replay);
     first.data();
     first.data();
@@ -30,7 +30,7 @@ fn body_one_byte_over_the_cap_goes_on_in_full_and_is_not_replayed() {
     assert_eq!(first.data(), "x");
     assert_eq!(replay.check(), Err(Unreplayable::OverCap));
     assert_eq!((replay.bytes_held(), memory.held()), (0, 0));
-    assert_eq!(first.bytes(), [3; 1000]);
+    assert_eq!(first.bytes(), [3; 5000]);
     assert_eq!((replay.bytes_held(), memory.held()), (0, 0));
     assert_eq!(replay.start().unwrap_err(), Unreplayable::OverCap);
 }
@@ -40,7 +40,7 @@ fn trailers_of_a_body_past_the_cap_arrive() {
     let steps = [large(1), Step::Trailers(some_trailers()), Step::End];
     let (replay, _script) = replay(steps, 10);
     let read = Attempt::start(&replay).read();
-    assert_eq!(read.bytes, [1; 1000]);
+    assert_eq!(read.bytes, [1; 5000]);
     assert_eq!(read.trailers, Some(some_trailers()));
     assert!(read.error.is_none());
 }
@@ -83,28 +83,28 @@ fn cap_of_zero_does_not_let_a_touched_body_be_started_again() {
 fn known_length_over_the_cap_never_starts_a_log() {
     let memory = ReplayMemory::default();
     let (body, _script) = ScriptedBody::new([data("small"), large(1), Step::End]);
-    let replay = Replay::with_memory(body.of_length(1005), 1004, memory.clone());
+    let replay = Replay::with_memory(body.of_length(5_005), 5_004, memory.clone());
     assert_eq!(replay.check(), Ok(()));
     let mut first = Attempt::start(&replay);
     first.data();
     assert_eq!((replay.bytes_held(), memory.held()), (0, 0));
     assert_eq!(replay.check(), Err(Unreplayable::OverCap));
-    assert_eq!(first.bytes().len(), 1000);
+    assert_eq!(first.bytes().len(), 5000);
 }
 
 #[test]
 fn known_length_at_the_cap_is_replayed() {
     let (body, _script) = ScriptedBody::new([data("small"), large(1), Step::End]);
-    let replay = Replay::new(body.of_length(1005), 1005);
-    assert_eq!(Attempt::start(&replay).bytes().len(), 1005);
-    assert_eq!(Attempt::start(&replay).bytes().len(), 1005);
+    let replay = Replay::new(body.of_length(5_005), 5_005);
+    assert_eq!(Attempt::start(&replay).bytes().len(), 5_005);
+    assert_eq!(Attempt::start(&replay).bytes().len(), 5_005);
 }
 
 #[test]
 fn largest_cap_does_not_overflow() {
     let (replay, _script) = replay([large(1), large(2), Step::End], u64::MAX);
     for _ in 0..2 {
-        assert_eq!(Attempt::start(&replay).bytes().len(), 2000);
+        assert_eq!(Attempt::start(&replay).bytes().len(), 10_000);
     }
 }
 
@@ -120,12 +120,12 @@ fn chunk_over_the_cap_is_handed_on_without_being_copied() {
 fn cap_counts_one_body_and_not_its_neighbour() {
     let memory = ReplayMemory::default();
     let replays = [1, 2].map(|byte| {
-        let body = Full::new(Bytes::from(vec![byte; 1000]));
-        Replay::with_memory(body, 1000, memory.clone())
+        let body = Full::new(Bytes::from(vec![byte; 5000]));
+        Replay::with_memory(body, 5000, memory.clone())
     });
     for replay in replays.iter().chain(&replays) {
         let read = replay.start().unwrap().collect();
-        assert_eq!(tokio_test::block_on(read).unwrap().to_bytes().len(), 1000);
+        assert_eq!(tokio_test::block_on(read).unwrap().to_bytes().len(), 5000);
     }
 }
 
@@ -136,5 +136,5 @@ fn memory_limit_near_the_largest_number_does_not_overflow() {
     let replay = Replay::with_memory(body, ROOMY, memory.clone());
     Attempt::start(&replay).bytes();
     assert_eq!(replay.check(), Ok(()));
-    assert!((1000..1200).contains(&memory.held()));
+    assert!((5000..5_200).contains(&memory.held()));
 }

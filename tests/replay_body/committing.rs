@@ -16,11 +16,11 @@ fn commit_frees_what_lies_behind_the_cursor_and_the_rest_as_it_is_read() {
     replay.revoke();
     let mut second = Attempt::start(&replay);
     second.data();
-    assert_eq!(replay.bytes_held(), 3000);
+    assert_eq!(replay.bytes_held(), 15_000);
     replay.commit();
     let mut held = memory.held();
-    assert_eq!(replay.bytes_held(), 2000);
-    for left in [1000, 0] {
+    assert_eq!(replay.bytes_held(), 10_000);
+    for left in [5000, 0] {
         second.data();
         assert_eq!(replay.bytes_held(), left);
         assert!(memory.held() < held);
@@ -61,9 +61,9 @@ fn committed_body_is_no_longer_kept() {
     let (replay, _script) = replay([large(1), large(2), Step::End], 1500);
     let mut first = Attempt::start(&replay);
     replay.commit();
-    assert_eq!(first.data().len(), 1000);
+    assert_eq!(first.data().len(), 5000);
     assert_eq!(replay.bytes_held(), 0);
-    assert_eq!(first.bytes().len(), 1000);
+    assert_eq!(first.bytes().len(), 5000);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn commit_frees_all_when_no_attempt_is_left() {
     let mut first = Attempt::start(&replay);
     first.data();
     drop(first);
-    assert_eq!(replay.bytes_held(), 1000);
+    assert_eq!(replay.bytes_held(), 5000);
     replay.commit();
     assert_eq!(replay.bytes_held(), 0);
     assert!(script.is_dropped());
@@ -110,8 +110,8 @@ fn handle_in_the_log_goes_on_when_the_owner_is_dropped() {
     Attempt::start(&replay).bytes();
     let mut second = Attempt::start(&replay);
     drop(replay);
-    assert_eq!(second.exact(), Some(2000));
-    assert_eq!(second.bytes().len(), 2000);
+    assert_eq!(second.exact(), Some(10_000));
+    assert_eq!(second.bytes().len(), 10_000);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn revoking_a_committed_body_frees_it() {
     Attempt::start(&replay).bytes();
     let mut second = Attempt::start(&replay);
     replay.commit();
-    assert_eq!(replay.bytes_held(), 2000);
+    assert_eq!(replay.bytes_held(), 10_000);
     replay.revoke();
     assert_eq!(replay.bytes_held(), 0);
     assert!(script.is_dropped());

@@ -62,7 +62,7 @@ fn failed_source_is_no_clean_end_for_an_attempt_that_lags() {
     first.data();
     first.error();
     let read = lagging.read();
-    assert_eq!(read.bytes.len(), 2000);
+    assert_eq!(read.bytes.len(), 10_000);
     assert!(read.error.unwrap().is_source_failed());
     assert_eq!(script.polls(), 3);
 }
@@ -74,7 +74,7 @@ fn log_of_a_failed_source_is_freed() {
     let mut lagging = Attempt::start(&replay);
     lagging.data();
     first.read();
-    assert_eq!(replay.bytes_held(), 1000);
+    assert_eq!(replay.bytes_held(), 5000);
     lagging.read();
     assert_eq!(replay.bytes_held(), 0);
 }

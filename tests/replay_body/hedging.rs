@@ -136,13 +136,13 @@ fn handle_that_moves_to_another_task_is_woken_there() {
 
 #[test]
 fn overflow_leaves_the_body_to_the_handle_that_pulled() {
-    let (replay, _script) = replay([large(1), large(2), large(3), Step::End], 1500);
+    let (replay, _script) = replay([large(1), large(2), large(3), Step::End], 7_500);
     let [mut ahead, mut behind] = [Attempt::start(&replay), Attempt::start(&replay)];
     ahead.data();
     behind.data();
     ahead.data();
     assert!(behind.error().is_revoked());
-    assert_eq!(ahead.bytes(), [3; 1000]);
+    assert_eq!(ahead.bytes(), [3; 5000]);
     assert_eq!(replay.bytes_held(), 0);
 }
 
@@ -165,14 +165,14 @@ fn committed_body_is_kept_for_the_slowest_handle() {
     let [mut ahead, mut behind] = [Attempt::start(&replay), Attempt::start(&replay)];
     ahead.data();
     replay.commit();
-    assert_eq!(replay.bytes_held(), 1000);
+    assert_eq!(replay.bytes_held(), 5000);
     ahead.data();
-    assert_eq!(replay.bytes_held(), 2000);
+    assert_eq!(replay.bytes_held(), 10_000);
     behind.data();
-    assert_eq!(replay.bytes_held(), 1000);
+    assert_eq!(replay.bytes_held(), 5000);
     drop(behind);
     assert_eq!(replay.bytes_held(), 0);
-    assert_eq!(ahead.bytes(), [3; 1000]);
+    assert_eq!(ahead.bytes(), [3; 5000]);
 }
 
 #[test]

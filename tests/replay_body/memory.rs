@@ -26,26 +26,26 @@ fn nothing_is_held_before_a_frame_is_pulled() {
 
 #[test]
 fn two_bodies_share_the_limit() {
-    let memory = ReplayMemory::new(2500);
+    let memory = ReplayMemory::new(12_500);
     let [(one, _), (two, _)] = [1, 2].map(|byte| {
         let steps = [large(byte), large(byte), Step::End];
         counted(steps, &memory)
     });
-    assert_eq!(Attempt::start(&one).bytes().len(), 2000);
+    assert_eq!(Attempt::start(&one).bytes().len(), 10_000);
     let held = memory.held();
-    assert!((2000..=2500).contains(&held));
+    assert!((10_000..=12_500).contains(&held));
     let mut second = Attempt::start(&two);
     second.data();
     assert_eq!(two.check(), Err(Unreplayable::NoMemory));
     assert_eq!(two.start().unwrap_err(), Unreplayable::NoMemory);
-    assert_eq!(second.bytes().len(), 1000);
+    assert_eq!(second.bytes().len(), 5000);
     assert_eq!((two.bytes_held(), memory.held()), (0, held));
-    assert_eq!(Attempt::start(&one).bytes().len(), 2000);
+    assert_eq!(Attempt::start(&one).bytes().len(), 10_000);
 }
 
 #[test]
 fn what_one_body_gives_back_another_can_take() {
-    let memory = ReplayMemory::new(1500);
+    let memory = ReplayMemory::new(7_500);
     let [(one, _), (two, _)] = [1, 2].map(|byte| counted([large(byte), Step::End], &memory));
     Attempt::start(&one).bytes();
     drop(one);
@@ -60,7 +60,7 @@ fn commit_gives_back() {
     let mut first = Attempt::start(&replay);
     first.data();
     first.data();
-    assert!(memory.held() >= 2000);
+    assert!(memory.held() >= 10_000);
     replay.commit();
     assert_eq!((replay.bytes_held(), memory.held()), (0, 0));
     first.data();
@@ -72,7 +72,7 @@ fn drop_gives_back() {
     let memory = ReplayMemory::default();
     let (replay, script) = counted([large(1), Step::Trailers(some_trailers())], &memory);
     Attempt::start(&replay).data();
-    assert!(memory.held() >= 1000);
+    assert!(memory.held() >= 5000);
     drop(replay);
     assert_eq!(memory.held(), 0);
     assert!(script.is_dropped());
@@ -93,12 +93,12 @@ fn dropping_the_owner_gives_back_though_a_revoked_handle_lives() {
 
 #[test]
 fn overflow_of_the_memory_gives_back() {
-    let memory = ReplayMemory::new(2500);
+    let memory = ReplayMemory::new(12_500);
     let (replay, _script) = counted([large(1), large(2), large(3), Step::End], &memory);
     let mut first = Attempt::start(&replay);
     first.data();
     first.data();
-    assert!(memory.held() >= 2000);
+    assert!(memory.held() >= 10_000);
     first.data();
     assert_eq!((replay.bytes_held(), memory.held()), (0, 0));
 }

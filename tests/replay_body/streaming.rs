@@ -79,7 +79,7 @@ fn replays_frames_in_order() {
     ];
     let (replay, _script) = replay(steps.into_iter().chain([Step::End]), ROOMY);
     let first = Attempt::start(&replay).bytes();
-    assert_eq!(first.len(), 2005);
+    assert_eq!(first.len(), 10_005);
     for _ in 0..3 {
         assert_eq!(Attempt::start(&replay).bytes(), first);
     }
@@ -178,12 +178,12 @@ fn empty_body_is_replayed_for_ever() {
 
 #[test]
 fn reads_data_that_is_not_bytes() {
-    let deque = || std::collections::VecDeque::from(vec![7; 3000]);
+    let deque = || std::collections::VecDeque::from(vec![7; 15_000]);
     let replay = Replay::new(Full::new(deque()), ROOMY);
     let chain = Replay::new(Full::new(Bytes::from("ab").chain(Bytes::from("cd"))), ROOMY);
     for _ in 0..2 {
         let read = tokio_test::block_on(replay.start().unwrap().collect()).unwrap();
-        assert_eq!(read.to_bytes(), vec![7; 3000]);
+        assert_eq!(read.to_bytes(), vec![7; 15_000]);
         let read = tokio_test::block_on(chain.start().unwrap().collect()).unwrap();
         assert_eq!(read.to_bytes(), "abcd");
     }
