@@ -112,6 +112,36 @@ async fn error_of_another_layer_is_a_bad_gateway() {
 }
 
 #[tokio::test]
+async fn status_is_found_below_other_layers_and_without_a_failover() {
+    #[derive(Debug)]
+    struct Wrapped(tower_failover::Error);
+    impl std::fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("wrapped")
+        }
+    }
+    impl std::error::Error for Wrapped {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let timed_out = service_fn(|_: Request<ReplayBody<Body>>| async {
+        Err::<Response<Body>, _>(Kind(FailureKind::Timeout))
+    });
+    let wrapped = ServiceBuilder::new()
+        .map_err(Wrapped)
+        .layer(FailoverLayer::default().max_attempts(1).classify(Kinds))
+        .service(timed_out);
+    assert_eq!(answer(wrapped).await.status(), StatusCode::GATEWAY_TIMEOUT);
+
+    let no_peer = service_fn(|_: Request<Body>| async { Err(NoPeer::exhausted()) });
+    assert_eq!(
+        answer(no_peer).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+}
+
+#[tokio::test]
 async fn service_that_is_not_ready_is_answered_for() {
     #[derive(Clone)]
     struct Unready;
@@ -198,11 +228,40 @@ async fn every_failed_attempt_is_logged_and_a_good_one_is_not() {
         Err::<Response<Body>, _>(Kind(FailureKind::Reset))
     });
     let layer = FailoverLayer::default().max_attempts(2).classify(Kinds);
-    answer(ServiceBuilder::new().layer(layer).service(resetting)).await;
-    let logged = logged();
-    let lines: Vec<_> = logged.lines().collect();
-    assert_eq!(lines.len(), 3, "{logged}");
+    answer(
+        ServiceBuilder::new()
+            .layer(layer)
+            .service(resetting),
+    )
+    .await;
+    let text = logged();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
     assert!(lines[0].contains("attempt=1") && lines[0].contains("connection closed"));
     assert!(lines[1].contains("attempt=2") && lines[1].contains("final_because=\"attempts\""));
     assert!(lines[2].contains("WARN") && lines[2].contains("status=502"));
+
+    // A response that is relayed although another attempt was wanted: why it is the last is told.
+    let unavailable = service_fn(|_: Request<ReplayBody<Body>>| async {
+        let response = Response::builder().status(503);
+        Ok::<_, Kind>(response.body(Body::default()).unwrap())
+    });
+    let service = ServiceBuilder::new()
+        .layer(FailoverLayer::default())
+        .service(unavailable);
+    let post = Request::post("/").body(Full::<Bytes>::default()).unwrap();
+    let response = service.oneshot(post).await.unwrap();
+    assert_eq!(response.status(), 503);
+    let text = logged();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    assert!(
+        lines[0].contains("final_because=\"request is not safe to repeat\""),
+        "{text}"
+    );
+
+    // One that is sent once fails visibly too.
+    let once = FailoverLayer::default().max_attempts(1).classify(Kinds);
+    answer(ServiceBuilder::new().layer(once).service(resetting)).await;
+    assert!(logged().contains("final_because=\"request is sent once\""));
 }

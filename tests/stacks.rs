@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Pending, pending},
+    time::Duration,
 };
 
 use axum::Router;
@@ -60,6 +61,44 @@ async fn upstream_sends_nothing_elsewhere() {
     assert!(response.is_err(), "{response:?}");
 }
 
+/// Nobody but the request's sender is at fault: it is not tried elsewhere, and no peer is charged.
+#[tokio::test]
+async fn request_that_cannot_be_sent_is_the_senders_fault() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!(
+        "http://{}/{}",
+        listener.local_addr().unwrap(),
+        "p".repeat(30)
+    );
+    let app = Router::new().fallback(async || "well");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let pool = Pool::new();
+    let proxy = ServiceBuilder::new()
+        .layer(GatewayLayer::new())
+        .layer(FailoverLayer::default())
+        .service(Balance::new([pool.upstream(&base).unwrap()]).eject(1, Duration::from_secs(99)));
+    let long = format!("http://other.test/{}", "a".repeat(65_510));
+    let requests = [
+        Request::get(long).body(String::new()),
+        Request::connect("other.test:443").body(String::new()),
+        Request::post("/")
+            .header("transfer-encoding", "gzip, chunked")
+            .body(String::new()),
+    ];
+    for request in requests {
+        let response = proxy.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        let report = Report::of(response.extensions()).unwrap();
+        assert!(
+            report.to_string().ends_with(": request cannot be sent"),
+            "{report}"
+        );
+    }
+    let request = Request::get("/").body(String::new()).unwrap();
+    let response = proxy.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
 /// A dead peer has nothing pending, so that two choices prefer it: every pick is refused.
 #[tokio::test(start_paused = true)]
 async fn untried_peer_is_found_although_it_has_more_load() {
@@ -100,6 +139,18 @@ fn parts(uri: &str) -> http::request::Parts {
 fn body() -> ReplayBody<String> {
     let replay = tower_failover::replay::Replay::new(String::new(), 0);
     replay.start().unwrap()
+}
+
+#[test]
+fn pool_without_tls_refuses_an_https_base_and_names_it() {
+    let error = Pool::<String>::new()
+        .upstream("https://a.test")
+        .unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.starts_with("upstream: `https://a.test` is not reachable without TLS"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -63,6 +63,13 @@ impl Exchange {
         }
     }
 
+    /// The peer is a balancer that had nobody for the request. Returns whether there is anyone to pick
+    /// again.
+    pub(super) fn exhaust(&self) -> bool {
+        let peer = self.health.peer();
+        self.trail.as_ref().is_some_and(|trail| trail.exhaust(peer))
+    }
+
     /// A response head arrived.
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.answered = true;

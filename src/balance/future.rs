@@ -154,6 +154,10 @@ where
     }
 }
 
+fn is_exhausted(error: &BoxError) -> bool {
+    error.downcast_ref() == Some(&NoPeer::exhausted())
+}
+
 /// Tells the exchange what came of the call, and lets a response's body carry it on.
 fn settle<R: Body>(
     result: Result<Response<R>, BoxError>,
@@ -163,6 +167,10 @@ fn settle<R: Body>(
         match &result {
             Ok(response) => exchange.answered(response.status()),
             Err(error) => exchange.failed(&**error),
+        }
+        if result.as_ref().is_err_and(is_exhausted) && exchange.exhaust() {
+            // It was a balancer too; another pick may find another.
+            return Err(NoPeer::tried().into());
         }
     }
     result.map(|response| response.map(|body| ResponseBody::new(body, exchange)))

@@ -34,6 +34,9 @@
 //! - Peers come as a list, or from a [`Discover`] through
 //!   [`Balance::discover`].
 //!
+//! A balancer can be an endpoint of another, for regions of peers: it is left out when it has nobody left
+//! for a request.
+//!
 //! Balancers that pick blindly can be used with [`Untried`] endpoints.
 
 mod body;

@@ -110,8 +110,8 @@ impl<S> Default for Set<S> {
 impl<S: Clone + Send + Sync> Roster for Set<S> {
     fn has_untried(&self, trail: &Trail) -> Option<bool> {
         let members = self.members.load();
-        let tried = trail.peers();
-        let untried = |member: &Member<S>| !tried.contains(member.peer());
+        let excluded = trail.excluded();
+        let untried = |member: &Member<S>| !excluded.contains(member.peer());
         Some(members.iter().any(untried))
     }
 }

@@ -100,6 +100,10 @@ struct Record {
     /// Whether whoever picks blindly has shown that no other is left.
     relented: bool,
     roster: Option<Arc<dyn Roster>>,
+    /// Those of the balancers around the one that spoke last.
+    outer: Vec<Arc<dyn Roster>>,
+    /// Balancers that had nobody left for this request.
+    exhausted: Vec<Peer>,
     /// Held until a peer is chosen, or the request ends.
     refusals: Vec<Refusal>,
 }
@@ -157,7 +161,7 @@ impl Trail {
         let record = self.record();
         match &record.pinned {
             Some(pinned) => pinned == peer,
-            None => !record.has_tried(peer),
+            None => !record.has_tried(peer) && !record.exhausted.contains(peer),
         }
     }
 
@@ -195,8 +199,8 @@ impl Trail {
 
     /// Records that this attempt goes to `peer`, at the moment when the endpoint is really called.
     ///
-    /// The `roster` tells later whether another peer is left. Where balancers are nested, the
-    /// innermost speaks last and is believed.
+    /// The `roster` tells later whether another peer is left. Where balancers are nested, the peer is
+    /// the innermost's, which speaks last, and another is left where any of them has one.
     ///
     /// Returns `false` when the attempt has been ended or replaced: nobody waits for it, and the
     /// endpoint must not be called.
@@ -211,10 +215,35 @@ impl Trail {
         if current {
             record.chosen = Some(peer.clone());
             record.called = called;
-            record.roster = roster;
             record.refusals.clear();
+            if let Some(roster) = roster {
+                let known = record.roster.replace(Arc::clone(&roster));
+                record
+                    .outer
+                    .extend(known.filter(|known| !Arc::ptr_eq(known, &roster)));
+            }
         }
         current
+    }
+
+    /// Records that `peer` is itself a balancer, and has nobody left for this request; returns `false`
+    /// when nobody waits for this attempt.
+    #[cfg(feature = "balance")]
+    pub(crate) fn exhaust(&self, peer: &Peer) -> bool {
+        let mut record = self.record();
+        let current = record.speaks(self.attempt);
+        if current {
+            record.exhausted.push(peer.clone());
+        }
+        current
+    }
+
+    /// The peers that the request has been to, and those that have nobody left for it.
+    #[cfg(feature = "balance")]
+    pub(crate) fn excluded(&self) -> Vec<Peer> {
+        let mut excluded = self.peers();
+        excluded.extend(self.record().exhausted.iter().cloned());
+        excluded
     }
 
     /// Whether the current attempt has a peer whose endpoint was never called: nothing was sent.
@@ -271,8 +300,18 @@ impl Trail {
     /// Whether an available peer is left that the request has not been to; `None` when nobody
     /// below can tell.
     pub fn has_untried(&self) -> Option<bool> {
-        let roster = self.record().roster.clone();
-        roster?.has_untried(self)
+        let record = self.record();
+        let inner = record.roster.clone()?;
+        let outer = record.outer.clone();
+        // A roster asks this trail.
+        drop(record);
+        let answers = [inner].into_iter().chain(outer);
+        let answers: Vec<_> = answers.map(|roster| roster.has_untried(self)).collect();
+        match (answers.contains(&Some(true)), answers.contains(&None)) {
+            (true, _) => Some(true),
+            (false, true) => None,
+            (false, false) => Some(false),
+        }
     }
 
     /// Ends the current attempt.
@@ -291,6 +330,8 @@ impl Trail {
         record.or_tried = route == Route::Other { or_tried: true };
         record.relented = false;
         record.called = false;
+        record.roster = None;
+        record.outer.clear();
         let ended = record.ended.take().unwrap_or(Ended::Superseded);
         record.past.push(Visit {
             peer: chosen,

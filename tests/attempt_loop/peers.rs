@@ -265,3 +265,118 @@ async fn attempt_that_timed_out_in_a_buffer_cannot_speak_or_be_sent_later() {
     assert!(!late.choose(&Peer::new("late"), None));
     assert_eq!(late.ended(), Some(tower_failover::trail::Ended::TimedOut));
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_peer_once_ends_where_tried_peers_may_be_used_again() {
+    let calls = Arc::default();
+    let policy = Standard::default().reuse_tried(true).backoff(Backoff::NONE);
+    let layer = FailoverLayer::new(policy).max_attempts(0);
+    let service = layer.layer(Strict::new(blind(&["a"; 99], &calls)));
+    let response = service.oneshot(get()).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(*calls.lock().unwrap(), ["a"; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn blind_balancer_may_use_a_tried_peer_only_when_it_finds_no_other() {
+    let calls = Arc::default();
+    let policy = Standard::default().reuse_tried(true).backoff(Backoff::NONE);
+    let layer = FailoverLayer::new(policy).max_attempts(2);
+    let service = layer.layer(Strict::new(blind(&["a", "a", "a", "b"], &calls)));
+    service.oneshot(get()).await.unwrap();
+    assert_eq!(*calls.lock().unwrap(), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoint_that_is_never_ready_was_sent_nothing_and_is_left() {
+    use tower::limit::ConcurrencyLimit;
+    for request in [get(), post()] {
+        let full = ConcurrencyLimit::new(answering(200), 1);
+        let mut holder = full.clone();
+        let _permit = Service::<Request<ReplayBody<Body>>>::poll_ready(
+            &mut holder,
+            &mut std::task::Context::from_waker(std::task::Waker::noop()),
+        );
+        let well = ConcurrencyLimit::new(answering(200), 1);
+        let peers = [Endpoint::new("full", full), Endpoint::new("well", well)];
+        let layer = FailoverLayer::default().per_try_timeout(100 * MS);
+        let service = layer.layer(Balance::new(peers).pick(InOrder));
+        let response = service.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let report = Report::of(response.extensions()).unwrap();
+        assert_eq!(
+            report.to_string(),
+            "full: no response in time, well: status 200"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_that_did_not_start_is_given_back_before_the_next_is_taken() {
+    let budget = Budget::new(0.0, 1).unwrap();
+    let script = Script::new()
+        .ready([None, Some(reset())])
+        .then(|_| async { status(503) })
+        .then(|_| async { status(200) });
+    let layer = layer().budget(budget.clone());
+    assert_eq!(outcome_of(layer, &script, get()).await, Ok(200));
+    assert_eq!(budget.available(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_goes_away_is_told_apart_from_a_slow_peer() {
+    let trails = Arc::new(Mutex::new(Vec::<Trail>::new()));
+    let keep = Arc::clone(&trails);
+    let service = service_fn(move |request: Request<ReplayBody<Body>>| {
+        let trail = Trail::of(request.extensions()).cloned();
+        keep.lock().unwrap().extend(trail);
+        std::future::pending::<Answer>()
+    });
+    let mut sending = Box::pin(layer().layer(service).oneshot(get()));
+    assert!(futures_util::poll!(&mut sending).is_pending());
+    drop(sending);
+    let trail = trails.lock().unwrap()[0].clone();
+    assert_eq!(trail.ended(), Some(tower_failover::trail::Ended::Abandoned));
+    assert!(!trail.is_current());
+}
+
+/// Regions of peers, in order.
+async fn over_regions(
+    regions: &[&[(&'static str, Script<Body>)]],
+    request: Request<Body>,
+) -> String {
+    let regions = regions.iter().enumerate().map(|(index, peers)| {
+        let peers = peers.iter();
+        let peers = peers.map(|(name, script)| Endpoint::new(*name, script.strict()));
+        let peers = Balance::new(peers).pick(InOrder);
+        Endpoint::new(format!("region {index}"), Strict::new(peers))
+    });
+    let service = layer()
+        .max_attempts(0)
+        .layer(Balance::new(regions).pick(InOrder));
+    match service.oneshot(request).await {
+        Ok(response) => {
+            let report = Report::of(response.extensions()).map(Report::to_string);
+            report.unwrap_or_else(|| response.status().to_string())
+        }
+        Err(error) => format!("{error}: {}", error.report()),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn region_is_left_when_it_has_nobody_left() {
+    let near = [("a", answering(503)), ("b", answering(502))];
+    let far = [("c", answering(200))];
+    assert_eq!(
+        over_regions(&[&near, &[], &far], get()).await,
+        "a: status 503, b: status 502, c: status 200"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn regions_that_all_have_nobody_left_relay_the_last_response() {
+    let got = over_regions(&[&[("a", answering(503))], &[], &[]], get()).await;
+    assert_eq!(got, "503 Service Unavailable");
+    let got = over_regions(&[&[], &[]], get()).await;
+    assert_eq!(got, "no peer available: ");
+}

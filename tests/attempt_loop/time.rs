@@ -239,3 +239,52 @@ async fn limits_too_long_to_be_named_are_none() {
         .per_try_timeout(Duration::MAX);
     assert_eq!(outcome_of(layer, &script, get()).await, Ok(200));
 }
+
+/// A service that answers 503 once and is never ready again.
+#[derive(Clone, Default)]
+struct Once {
+    called: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl tower::Service<Request<ReplayBody<Body>>> for Once {
+    type Response = Response<Body>;
+    type Error = BoxError;
+    type Future = std::future::Ready<Answer>;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Result<(), BoxError>> {
+        if self.called.load(std::sync::atomic::Ordering::Relaxed) {
+            std::task::Poll::Pending
+        } else {
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+
+    fn call(&mut self, _: Request<ReplayBody<Body>>) -> Self::Future {
+        self.called
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+        std::future::ready(status(503))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_response_does_not_wait_for_readiness_for_ever() {
+    for (layer, ends) in [
+        (layer().retry_window(300 * MS), 300),
+        (layer().deadline(500 * MS), 500),
+        (layer().per_try_timeout(100 * MS).max_attempts(2), 100),
+        // Each attempt has its own time to become ready.
+        (layer().per_try_timeout(100 * MS), 200),
+    ] {
+        let start = Instant::now();
+        let response = layer.layer(Once::default()).oneshot(get()).await.unwrap();
+        assert_eq!(response.status(), 503);
+        let took = start.elapsed();
+        assert!(
+            (ends * MS..=(ends + 2) * MS).contains(&took),
+            "{took:?} for {ends}"
+        );
+    }
+}

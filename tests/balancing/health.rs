@@ -173,3 +173,51 @@ async fn body_that_breaks_off_counts_and_one_that_nobody_reads_does_not() {
         assert_eq!(at_backup, left_out, "broken: {broken}, read: {read}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn good_responses_count_although_their_bodies_are_not_read_to_the_end() {
+    let calls = Arc::new(Mutex::new(0));
+    let service = service_fn(move |_: Request<Body>| {
+        let mut calls = calls.lock().unwrap();
+        *calls += 1;
+        let status = if *calls % 2 == 1 { 503 } else { 200 };
+        async move {
+            let body = StreamBody::new(futures_util::stream::pending());
+            let response = Response::builder().status(status);
+            Ok::<_, Infallible>(response.body(BodyExt::boxed_unsync(body)).unwrap())
+        }
+    });
+    let balance = Balance::new([
+        Endpoint::new("a", Streaming::new(service)),
+        streaming(false).backup(),
+    ]);
+    let balance = balance.eject(2, PERIOD);
+    for request in 0..10 {
+        let response = balance
+            .clone()
+            .oneshot(Request::new(Full::default()))
+            .await
+            .unwrap();
+        let expected = if request % 2 == 0 { 503 } else { 200 };
+        assert_eq!(response.status(), expected, "request {request}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn classifier_of_your_own_tells_what_is_no_failure_of_the_peer() {
+    use tower_failover::failure::{Classify, Evidence, FailureKind, Stage};
+    struct Ours;
+    impl Classify for Ours {
+        fn classify(&self, _: &(dyn std::error::Error + 'static)) -> Option<Evidence> {
+            Some(Evidence {
+                stage: Stage::NotSent,
+                kind: FailureKind::Overload,
+            })
+        }
+    }
+    assert_eq!(
+        names(&pair(&[Act::Fail]).classify(Ours), 5).await,
+        "- - - - -"
+    );
+    assert_eq!(names(&pair(&[Act::Fail]), 5).await, "- - b b b");
+}

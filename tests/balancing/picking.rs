@@ -91,3 +91,54 @@ async fn strategy_sees_the_request() {
     let response = balance.oneshot(request.unwrap()).await.unwrap();
     assert_eq!(response.headers()["name"], "b");
 }
+
+/// Which peer each of several requests went to first, under a failover.
+async fn first_tried(balance: Balance<Peer>, requests: usize) -> String {
+    use tower::Layer;
+    use tower_failover::{FailoverLayer, report::Report};
+    let layer = FailoverLayer::default().without_budget();
+    let mut names = Vec::new();
+    for _ in 0..requests {
+        let below = balance.clone().map_request(|request: Request<_>| {
+            let (parts, _) = request.into_parts();
+            Request::from_parts(parts, Full::default())
+        });
+        let request = Request::new(Full::<Bytes>::default());
+        let response = layer.layer(below).oneshot(request).await.unwrap();
+        let report = Report::of(response.extensions());
+        let first = report.and_then(|report| report.attempts()[0].peer().cloned());
+        let only = response.headers()["name"].to_str().unwrap().to_owned();
+        names.push(first.map_or(only, |peer| peer.to_string()));
+    }
+    names.join(" ")
+}
+
+#[tokio::test]
+async fn turns_stay_even_when_retries_take_place() {
+    let bad = peer("bad", &[Act::Answer(503)]);
+    let balance = Balance::new([bad, well("well")]).eject(0, Duration::ZERO);
+    assert_eq!(first_tried(balance, 6).await, "bad well bad well bad well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn backups_share_the_turns_of_an_ejected_peer() {
+    let sick = peer("sick", &[Act::Fail]);
+    let balance = Balance::new([sick, well("b").backup(), well("c").backup()]);
+    let balance = balance.eject(1, Duration::from_secs(9));
+    assert_eq!(names(&balance, 1).await, "-");
+    let mut turns: Vec<_> = names(&balance, 8)
+        .await
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
+    turns.sort_unstable();
+    assert_eq!(turns, ["b", "b", "b", "b", "c", "c", "c", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_is_listed_twice_is_one() {
+    let balance = Balance::new([peer("a", &[Act::Fail]), peer("a", &[Act::Fail]), well("b")]);
+    let balance = balance.eject(2, Duration::from_secs(9));
+    assert_eq!(names(&balance, 2).await, "- -");
+    assert_eq!(names(&balance, 3).await, "b b b");
+}

@@ -184,3 +184,90 @@ async fn trailers_pass_in_both_directions() {
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "42");
 }
+
+/// An upstream that answers its first request with these bytes and closes, or resets.
+async fn raw(answer: &'static [u8], reset: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let Ok(byte) = stream.read_u8().await else {
+                    break;
+                };
+                head.push(byte);
+            }
+            let _ = stream.write_all(answer).await;
+            if reset {
+                // The proxy has read what was written once it closes or answers nothing more.
+                let _ = stream.set_zero_linger();
+            }
+        }
+    });
+    addr
+}
+
+/// What a client sees that reads until the end: the whole of it, as text.
+async fn seen(proxy: &Proxy, request: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(proxy.addr).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    let read = timeout(PATIENCE, stream.read_to_end(&mut seen))
+        .await
+        .unwrap();
+    let _ = read;
+    String::from_utf8_lossy(&seen).to_lowercase()
+}
+
+const CLOSING: &str = "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn length_beside_chunks_does_not_cut_a_response() {
+    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n\
+                   a\r\n0123456789\r\n0\r\n\r\n";
+    let proxy = Proxy::before(&[raw(answer, false).await], &[]).await;
+    let seen = seen(&proxy, CLOSING).await;
+    assert!(
+        seen.contains("0123456789") && !seen.contains("content-length"),
+        "{seen}"
+    );
+}
+
+#[tokio::test]
+async fn response_in_a_coding_of_its_own_is_refused() {
+    let answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
+    let proxy = Proxy::before(&[raw(answer, false).await], &[]).await;
+    let seen = seen(&proxy, CLOSING).await;
+    assert!(seen.starts_with("http/1.1 502"), "{seen}");
+}
+
+#[tokio::test]
+async fn http10_response_that_is_reset_does_not_look_whole() {
+    let answer = b"HTTP/1.0 200 OK\r\n\r\nhello";
+    let whole = Proxy::before(&[raw(answer, false).await], &[]).await;
+    let text = seen(&whole, CLOSING).await;
+    assert!(
+        text.starts_with("http/1.1 200") && text.ends_with("0\r\n\r\n"),
+        "{text}"
+    );
+    let broken = Proxy::before(&[raw(answer, true).await], &["--retry-on", ""]).await;
+    let text = seen(&broken, CLOSING).await;
+    // Either the head is lost with the rest, or the last chunk is.
+    assert!(
+        text.starts_with("http/1.1 502") || !text.ends_with("0\r\n\r\n"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn switch_that_nobody_asked_for_is_refused() {
+    let answer =
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+    let proxy = Proxy::before(&[raw(answer, false).await], &[]).await;
+    let unasked = seen(&proxy, CLOSING).await;
+    assert!(unasked.starts_with("http/1.1 502"), "{unasked}");
+    let other = "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade, close\r\nupgrade: chat\r\n\r\n";
+    let other = seen(&proxy, other).await;
+    assert!(other.starts_with("http/1.1 502"), "{other}");
+}
