@@ -13,6 +13,7 @@ use std::{
     error::Error,
     net::{IpAddr, SocketAddr},
     pin::pin,
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -47,7 +48,11 @@ type Proxy = Gateway<tower_failover::Failover<Peers, Standard>>;
 
 /// A reverse proxy that fails over.
 #[derive(Parser, Debug)]
-#[command(version)]
+#[command(
+    name = "proxy",
+    version,
+    after_help = "RUST_LOG sets what is logged, for example `tower_failover=debug`: every failed attempt."
+)]
 struct Args {
     /// Where to listen; port 0 picks one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
@@ -179,8 +184,17 @@ fn budget(text: &str) -> Result<Share, String> {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let mut args = Args::parse();
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(mut args: Args) -> Result<(), Box<dyn Error>> {
     let embedded = args.upstream.is_empty() && args.backup.is_empty();
     let shown = if embedded {
         "warn,tower_failover=debug"
@@ -295,6 +309,9 @@ async fn serve(listener: TcpListener, proxy: Proxy) {
     }
 }
 
+/// How long a client may take for its first byte, and for a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &GracefulShutdown) {
     // Without it, small writes wait for the peer's delayed acknowledgements.
     let _ = stream.set_nodelay(true);
@@ -310,12 +327,20 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &Gracef
     server
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(60));
-    server.http2().timer(TokioTimer::new());
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection.into_owned());
+        .header_read_timeout(HEAD_TIMEOUT);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30));
+    let watcher = graceful.watcher();
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        // The server's own timeouts begin when it knows which version is spoken.
+        let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await;
+        if !matches!(first, Ok(Ok(()))) {
+            return;
+        }
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(error, "connection ended");
         }
     });

@@ -82,8 +82,9 @@ impl<P> FailoverLayer<P> {
 
     /// Sets how long a peer may let the request wait.
     ///
-    /// It runs while it is the peer's turn: from the moment when the request was sent in full until
-    /// the response head, and while an upload has more to give than the peer takes. A sender who is
+    /// It runs while it is the peer's turn: from the moment when the request was sent in full, that is,
+    /// handed to the transport, until the response head, and while an upload has more to give than the
+    /// peer takes. A sender who is
     /// slow with the request's body is not the peer's fault, and the time spent waiting for it is not
     /// counted. For a request without a body it runs from the start of the attempt, connecting
     /// included.

@@ -84,9 +84,17 @@
 //! a layer above that yields a body which is not needs tower-http's
 //! `MapRequestBodyLayer::new(Box::pin)`. [`ReplayBody`] is `Send` and `Sync` whenever `B` is `Send`.
 //!
-//! A body whose error type is a `Box<dyn Error + Send + Sync>` can make rustc say "implementation of
-//! `From` is not general enough" where an `async` block must be `Send`; a named error type, or a
-//! `tower::util::BoxCloneService` around the stack, helps.
+//! When the compiler says that the "trait bounds were not satisfied" or that a service "is not
+//! implemented", it is mostly one of these:
+//!
+//! - The service below takes `Request<B>` instead of `Request<ReplayBody<B>>`, or a pool names `B`
+//!   instead of `ReplayBody<B>`. `Pool::new()` finds its type by itself where the stack is called.
+//! - The service below is not `Clone`, or its error is not an `Error + Send + Sync`.
+//! - A layer above needs the response body to have a default: it belongs above a
+//!   [`GatewayLayer`](gateway::GatewayLayer).
+//! - "Implementation is not general enough": the body's error is a `Box<dyn Error + Send + Sync>`, and
+//!   an `async` block that calls the stack must be `Send`. rustc has it with hyper's client too. Give the
+//!   body a named error, or put the stack into a `tower::util::BoxCloneService` and use its `call`.
 //!
 //! # Features
 //!
@@ -99,9 +107,9 @@
 //!
 //! # What is shown
 //!
-//! Every failed attempt is a [`tracing`] event at level `debug`, with its peer, what came of it, and why
-//! it was the last one, if it was. A response that took more than one attempt carries a
-//! [`Report`](report::Report) in its extensions.
+//! Every attempt that failed, or whose response a policy wanted to fail over, is a [`tracing`] event at
+//! level `debug`, with its peer, what came of it, and why it was the last one, if it was. A response that
+//! took more than one attempt carries a [`Report`](report::Report) in its extensions.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "balance")]

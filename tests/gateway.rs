@@ -228,12 +228,7 @@ async fn every_failed_attempt_is_logged_and_a_good_one_is_not() {
         Err::<Response<Body>, _>(Kind(FailureKind::Reset))
     });
     let layer = FailoverLayer::default().max_attempts(2).classify(Kinds);
-    answer(
-        ServiceBuilder::new()
-            .layer(layer)
-            .service(resetting),
-    )
-    .await;
+    answer(ServiceBuilder::new().layer(layer).service(resetting)).await;
     let text = logged();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 3, "{text}");
