@@ -5,6 +5,7 @@ mod clock;
 mod drain;
 mod gate;
 mod offer;
+mod outcome;
 
 use std::{
     fmt,
@@ -20,8 +21,9 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use self::{
-    attempts::{Attempts, Next, Step},
+    attempts::Attempts,
     clock::Late,
+    outcome::{Next, Step},
 };
 use crate::{
     BoxError, Error,
@@ -206,15 +208,7 @@ fn poll_late<S, P, B, R>(
     attempts: &Attempts<S, P, B, R>,
     mut alarm: Pin<&mut Alarm>,
     cx: &mut Context<'_>,
-) -> Poll<Late>
-where
-    S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    P: Policy,
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-    R: Body,
-{
+) -> Poll<Late> {
     loop {
         if let Some(late) = attempts.late() {
             return Poll::Ready(late);
