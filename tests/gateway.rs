@@ -1,11 +1,6 @@
-//! The final error as a response, and what is written down of it.
+//! The final error as a response.
 
-use std::{
-    convert::Infallible,
-    io,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{convert::Infallible, io, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -185,78 +180,4 @@ async fn answer_carries_what_became_of_each_attempt() {
     let response = answer(service).await;
     let report = Report::of(response.extensions()).unwrap();
     assert_eq!(report.to_string(), "connect failure, connect failure");
-}
-
-/// What is logged, as one text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(text)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_failed_attempt_is_logged_and_a_good_one_is_not() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("tower_failover=debug")
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _default = tracing::subscriber::set_default(subscriber);
-    let logged = || String::from_utf8(std::mem::take(&mut *log.0.lock().unwrap())).unwrap();
-
-    let well = service_fn(|_: Request<ReplayBody<Body>>| async {
-        Ok::<_, Kind>(Response::new(Full::default()))
-    });
-    answer(
-        ServiceBuilder::new()
-            .layer(FailoverLayer::default())
-            .service(well),
-    )
-    .await;
-    assert_eq!(logged(), "");
-
-    let resetting = service_fn(|_: Request<ReplayBody<Body>>| async {
-        Err::<Response<Body>, _>(Kind(FailureKind::Reset))
-    });
-    let layer = FailoverLayer::default().max_attempts(2).classify(Kinds);
-    answer(ServiceBuilder::new().layer(layer).service(resetting)).await;
-    let text = logged();
-    let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 3, "{text}");
-    assert!(lines[0].contains("attempt=1") && lines[0].contains("connection closed"));
-    assert!(lines[1].contains("attempt=2") && lines[1].contains("final_because=\"attempts\""));
-    assert!(lines[2].contains("WARN") && lines[2].contains("status=502"));
-
-    // A response that is relayed although another attempt was wanted: why it is the last is told.
-    let unavailable = service_fn(|_: Request<ReplayBody<Body>>| async {
-        let response = Response::builder().status(503);
-        Ok::<_, Kind>(response.body(Body::default()).unwrap())
-    });
-    let service = ServiceBuilder::new()
-        .layer(FailoverLayer::default())
-        .service(unavailable);
-    let post = Request::post("/").body(Full::<Bytes>::default()).unwrap();
-    let response = service.oneshot(post).await.unwrap();
-    assert_eq!(response.status(), 503);
-    let text = logged();
-    let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 1, "{text}");
-    assert!(
-        lines[0].contains("final_because=\"request is not safe to repeat\""),
-        "{text}"
-    );
-
-    // One that is sent once fails visibly too.
-    let once = FailoverLayer::default().max_attempts(1).classify(Kinds);
-    answer(ServiceBuilder::new().layer(once).service(resetting)).await;
-    assert!(logged().contains("final_because=\"request is sent once\""));
 }
