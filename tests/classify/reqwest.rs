@@ -121,9 +121,9 @@ async fn a_response_body_that_fails_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_built_is_unknown() {
+async fn a_request_that_cannot_be_built_is_the_senders_fault() {
     let error = get(&client(|builder| builder), "no uri").await;
-    assert_eq!(classify(&error), None);
+    assert_eq!(classify(&error), maybe_processed(FailureKind::Request));
 }
 
 /// Has a peer process a POST and redirect it to a port that refuses.
