@@ -44,6 +44,8 @@ mod tower;
 /// | not a response | `MaybeProcessed` | `Junk` |
 /// | out of time | `MaybeProcessed` | `Timeout` |
 /// | the request's own body failed | `MaybeProcessed` | `RequestBody` |
+/// | the request cannot be sent as it is | `NotSent`, or `MaybeProcessed` through reqwest | `Request` |
+/// | an inner failover's, a balancer's without a peer | what they say | what they say |
 ///
 /// Everything else is `None`.
 ///
