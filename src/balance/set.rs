@@ -54,8 +54,7 @@ impl<S: Clone> Set<S> {
         let members = self.members.load();
         let trail = Trail::of(request.extensions());
         let attempt = trail.map_or(1, Trail::attempt);
-        // A first attempt has been nowhere.
-        let trail = trail.filter(|_| attempt > 1);
+        let trail = trail.filter(|trail| !trail.is_fresh());
         let untried = |member: &Member<S>| trail.is_none_or(|t| t.allows(member.peer()));
         let well = |member: &Member<S>| !member.health.is_ejected();
         let pick =

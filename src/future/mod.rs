@@ -18,11 +18,11 @@ use std::{
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use self::{
     attempts::Attempts,
-    clock::Late,
     outcome::{Next, Step},
 };
 use crate::{
@@ -141,7 +141,12 @@ where
                     Poll::Ready(Ok(response)) => attempts.on_response(response, cx),
                     Poll::Ready(Err(error)) => attempts.on_error(error.into(), Step::Call),
                     Poll::Pending => {
-                        let ended = ready!(poll_overdue(attempts, this.alarm.as_mut(), cx));
+                        let ended = ready!(poll_due(
+                            this.alarm.as_mut(),
+                            cx,
+                            || attempts.overdue(),
+                            || attempts.next_check(),
+                        ));
                         // Whoever is dropped with the future learns why from the trail.
                         attempts.end(ended);
                         this.state.set(State::Waiting);
@@ -162,7 +167,12 @@ where
                     },
                     Poll::Ready(Err(error)) => attempts.on_error(error, Step::Readiness),
                     Poll::Pending => {
-                        let late = ready!(poll_late(attempts, this.alarm.as_mut(), cx));
+                        let late = ready!(poll_due(
+                            this.alarm.as_mut(),
+                            cx,
+                            || attempts.late(),
+                            || attempts.next_late(),
+                        ));
                         attempts.on_late(late)
                     }
                 },
@@ -184,36 +194,21 @@ where
     }
 }
 
-/// Waits until the attempt in flight has taken too long.
-fn poll_overdue<S, P, B, R>(
-    attempts: &Attempts<S, P, B, R>,
+/// Waits until there is something that is due.
+///
+/// What an attempt waits for can have changed since the alarm was set: each time it goes off, `due` is
+/// asked again, and `next` says when to ask after that.
+fn poll_due<T>(
     mut alarm: Pin<&mut Alarm>,
     cx: &mut Context<'_>,
-) -> Poll<Ended> {
+    due: impl Fn() -> Option<T>,
+    next: impl Fn() -> Option<Instant>,
+) -> Poll<T> {
     loop {
-        // What the attempt waits for can have changed since the alarm was set: each time it goes
-        // off, it is asked again.
-        if let Some(ended) = attempts.overdue() {
-            return Poll::Ready(ended);
+        if let Some(due) = due() {
+            return Poll::Ready(due);
         }
-        let Some(at) = attempts.next_check() else {
-            return Poll::Pending;
-        };
-        ready!(alarm.as_mut().poll_until(at, cx));
-    }
-}
-
-/// Waits until it is too late to start the next attempt.
-fn poll_late<S, P, B, R>(
-    attempts: &Attempts<S, P, B, R>,
-    mut alarm: Pin<&mut Alarm>,
-    cx: &mut Context<'_>,
-) -> Poll<Late> {
-    loop {
-        if let Some(late) = attempts.late() {
-            return Poll::Ready(late);
-        }
-        let Some(at) = attempts.next_late() else {
+        let Some(at) = next() else {
             return Poll::Pending;
         };
         ready!(alarm.as_mut().poll_until(at, cx));

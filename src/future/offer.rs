@@ -76,9 +76,9 @@ impl<R> Offer<R> {
         self.failure = Some((evidence.kind, source));
     }
 
-    /// The time for another attempt ran out while none was in flight.
-    pub(super) fn run_out(&mut self, kind: FailureKind) {
-        self.failure = Some((kind, None));
+    /// The deadline passed while no attempt was in flight.
+    pub(super) fn run_out(&mut self) {
+        self.failure = Some((FailureKind::Deadline, None));
     }
 
     /// There was no peer for another attempt: what there was stands, if there was anything.

@@ -105,20 +105,15 @@ where
 
     /// Decides about an attempt that was ended for taking too long.
     pub(super) fn on_overdue(&mut self, ended: Ended) -> Next<R> {
-        let evidence = |kind| Evidence {
-            stage: Stage::MaybeProcessed,
-            kind,
+        let repeat = self.repeat.as_ref();
+        let stage = if repeat.is_some_and(|repeat| repeat.trail.is_waiting()) {
+            Stage::NotSent
+        } else {
+            Stage::MaybeProcessed
         };
+        let evidence = |kind| Evidence { stage, kind };
         if ended == Ended::TimedOut {
-            let mut evidence = evidence(FailureKind::Timeout);
-            if self
-                .repeat
-                .as_ref()
-                .is_some_and(|repeat| repeat.trail.is_waiting())
-            {
-                evidence.stage = Stage::NotSent;
-            }
-            return self.on_failure(evidence, None);
+            return self.on_failure(evidence(FailureKind::Timeout), None);
         }
         let peer = self.peer();
         self.offer.fail(evidence(FailureKind::Deadline), None, peer);
@@ -135,20 +130,15 @@ where
                     stage: Stage::NotSent,
                     kind: FailureKind::Timeout,
                 };
-                self.on_failure(evidence, None)
+                return self.on_failure(evidence, None);
             }
-            Late::Deadline | Late::Window => {
-                let (kind, why) = match late {
-                    Late::Deadline => (Some(FailureKind::Deadline), "deadline"),
-                    _ => (None, "retry window"),
-                };
-                if let Some(kind) = kind {
-                    self.offer.run_out(kind);
-                }
-                self.offer.show(Err(why));
-                Next::Done(self.offer.close())
+            Late::Deadline => {
+                self.offer.run_out();
+                self.offer.show(Err("deadline"));
             }
+            Late::Window => self.offer.show(Err("retry window")),
         }
+        Next::Done(self.offer.close())
     }
 
     fn on_failure(&mut self, evidence: Evidence, source: Option<BoxError>) -> Next<R> {

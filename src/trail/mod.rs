@@ -238,6 +238,12 @@ impl Trail {
         current
     }
 
+    /// Whether nothing is known that could keep this attempt from any peer.
+    #[cfg(feature = "balance")]
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.attempt == 1 && self.record().exhausted.is_empty()
+    }
+
     /// The peers that the request has been to, and those that have nobody left for it.
     #[cfg(feature = "balance")]
     pub(crate) fn excluded(&self) -> Vec<Peer> {

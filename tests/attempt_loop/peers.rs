@@ -374,6 +374,12 @@ async fn region_is_left_when_it_has_nobody_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn region_that_has_nobody_from_the_start_is_left_at_once() {
+    let far = [("c", answering(200))];
+    assert_eq!(over_regions(&[&[], &[], &far], post()).await, "200 OK");
+}
+
+#[tokio::test(start_paused = true)]
 async fn regions_that_all_have_nobody_left_relay_the_last_response() {
     let got = over_regions(&[&[("a", answering(503))], &[], &[]], get()).await;
     assert_eq!(got, "503 Service Unavailable");

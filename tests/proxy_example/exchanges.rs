@@ -200,7 +200,7 @@ async fn raw(answer: &'static [u8], reset: bool) -> SocketAddr {
             }
             let _ = stream.write_all(answer).await;
             if reset {
-                // The proxy has read what was written once it closes or answers nothing more.
+                // Dropping it is a reset then, and no orderly close.
                 let _ = stream.set_zero_linger();
             }
         }

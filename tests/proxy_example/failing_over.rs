@@ -84,7 +84,7 @@ async fn all_dead_is_502_and_too_slow_is_504() {
 }
 
 #[tokio::test]
-async fn ejected_upstream_gets_no_requests_until_its_time_is_over() {
+async fn ejected_upstream_gets_no_more_requests_and_one_that_is_never_ejected_does() {
     let unavailable = |_| async {
         let response = Response::builder().status(503);
         response.body(Full::default()).unwrap()
