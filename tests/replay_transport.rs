@@ -144,7 +144,7 @@ async fn twice(replay: &Replay<ScriptedBody>, version: Version) -> [Seen; 2] {
     for _ in 0..2 {
         send(addr, version, request(replay, version)).await.unwrap();
         assert!(replay.is_sent_in_full());
-        replay.revoke();
+        replay.revoke_all();
         seen.push(told.recv().await.unwrap());
     }
     seen.try_into().ok().unwrap()
@@ -168,7 +168,7 @@ async fn http1_chunked_stays_chunked_while_the_length_is_unknown() {
         .await
         .unwrap_err();
     refused.await;
-    replay.revoke();
+    replay.revoke_all();
     let (addr, mut told) = server(Version::HTTP_11).await;
     let second = tokio::spawn(send(
         addr,
@@ -193,7 +193,7 @@ async fn http1_replay_of_a_cut_upload_is_whole() {
         .unwrap_err();
     cut.await;
     assert!(!replay.is_sent_in_full());
-    replay.revoke();
+    replay.revoke_all();
     script.push(data("two"));
     script.push(Step::End);
     let (addr, mut told) = server(Version::HTTP_11).await;
@@ -271,7 +271,7 @@ async fn http2_last_frame_of_a_replay_ends_the_stream() {
         .await
         .unwrap();
     told.recv().await.unwrap();
-    replay.revoke();
+    replay.revoke_all();
 
     let (listener, addr) = listen().await;
     let second = tokio::spawn(send(
@@ -314,7 +314,7 @@ async fn http2_stream_of_a_revoked_handle_is_reset_and_the_new_one_is_whole() {
     let (old, _old_respond) = stream.recv().await.unwrap();
     let mut old = old.into_body();
     assert_eq!(old.data().await.unwrap().unwrap(), "one ");
-    replay.revoke();
+    replay.revoke_all();
     let second = tokio::spawn(sender.send_request(request(&replay, Version::HTTP_2)));
     let reset = old.data().await.unwrap().unwrap_err();
     assert!(reset.is_reset() && reset.is_remote(), "{reset:?}");

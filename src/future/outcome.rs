@@ -176,7 +176,7 @@ where
                 repeat.refusals += 1;
                 // The first who is asked after all these takes it, if it may go to a tried peer.
                 if repeat.refusals <= MOST_REFUSALS || repeat.trail.relent() {
-                    replay.revoke();
+                    replay.revoke_all();
                     return Next::Now;
                 }
             }
@@ -188,7 +188,7 @@ where
 
     fn advance(&mut self, route: Route, verdict: Verdict) -> Next<R> {
         if let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) {
-            replay.revoke();
+            replay.revoke_all();
             repeat.trail = repeat.trail.next(route);
             repeat.refusals = 0;
         }

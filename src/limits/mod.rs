@@ -82,7 +82,7 @@ impl Limits {
     pub(crate) fn keep(&self) -> Keep {
         Keep {
             cap: self.replay_cap,
-            memory: self.replay_memory.clone(),
+            memory: Some(self.replay_memory.clone()),
             timed: self.per_try_timeout.is_some(),
         }
     }

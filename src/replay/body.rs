@@ -1,14 +1,14 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{error::ReplayError, shared::Shared};
+use super::{HandleId, error::ReplayError, shared::Shared, sync::Arc};
 use crate::BoxError;
 
 /// One attempt's handle on a request body that can be read again.
@@ -33,7 +33,7 @@ pub(super) enum Handle<B> {
     Direct(Mutex<B>),
     Shared {
         shared: Arc<Shared<B>>,
-        id: u64,
+        id: HandleId,
         /// Set once everything was yielded: being revoked changes nothing any more.
         done: bool,
     },
@@ -44,12 +44,20 @@ impl<B> ReplayBody<B> {
         Self { handle }
     }
 
-    pub(super) fn shared(shared: &Arc<Shared<B>>, id: u64) -> Self {
+    pub(super) fn shared(shared: &Arc<Shared<B>>, id: HandleId) -> Self {
         Self::new(Handle::Shared {
             shared: Arc::clone(shared),
             id,
             done: false,
         })
+    }
+
+    /// What [`Replay::revoke`](super::Replay::revoke) knows it by.
+    pub fn id(&self) -> HandleId {
+        match &self.handle {
+            Handle::Empty | Handle::Direct(_) => HandleId(0),
+            Handle::Shared { id, .. } => *id,
+        }
     }
 
     /// A body that is sent once and never logged.
@@ -79,7 +87,7 @@ where
                     Ok(frame) => {
                         Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
                     }
-                    Err(error) => Err(ReplayError::source_failed(Arc::from(error.into()))),
+                    Err(error) => Err(ReplayError::source_failed(error.into().into())),
                 }))
             }
             Handle::Shared { shared, id, done } => {
@@ -107,7 +115,7 @@ where
     }
 }
 
-fn lock<B>(source: &Mutex<B>) -> std::sync::MutexGuard<'_, B> {
+fn lock<B>(source: &Mutex<B>) -> MutexGuard<'_, B> {
     source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

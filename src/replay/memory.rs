@@ -1,15 +1,15 @@
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::fmt;
+
+use super::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 /// A bound on the memory that all the live replay logs of a layer hold together.
 ///
 /// Clones share the bound, so one can be given to many layers. When it is exhausted nothing fails:
-/// the bodies that find no room are sent on, and cannot be replayed.
+/// the bodies that find no room are sent on, and cannot be replayed. [`refused`](Self::refused)
+/// counts them.
 #[derive(Clone)]
 pub struct ReplayMemory {
     shared: Arc<Shared>,
@@ -18,10 +18,12 @@ pub struct ReplayMemory {
 struct Shared {
     limit: usize,
     held: AtomicUsize,
+    refused: AtomicU64,
 }
 
 impl ReplayMemory {
-    /// The limit by default: 256 MiB, room for 256 requests at the default cap of each.
+    /// The limit by default: 256 MiB, room for 240 bodies that fill the default cap of each with
+    /// chunks of no less than 2 KiB.
     pub const DEFAULT_LIMIT: usize = 256 << 20;
 
     /// A bound of `limit` bytes: payload plus a fixed charge for every frame or block held.
@@ -30,6 +32,7 @@ impl ReplayMemory {
             shared: Arc::new(Shared {
                 limit,
                 held: AtomicUsize::new(0),
+                refused: AtomicU64::new(0),
             }),
         }
     }
@@ -44,17 +47,27 @@ impl ReplayMemory {
         self.shared.held.load(Ordering::Relaxed)
     }
 
-    /// Takes `bytes`, or nothing if they would pass the limit.
+    /// How many bodies have found no room so far: each became unreplayable in its middle.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
+    /// Takes `bytes`, or nothing if they would pass the limit: one body is refused.
     pub(super) fn take(&self, bytes: usize) -> bool {
         let fits = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.limit());
-        // Only the count is shared, and nothing is published through it.
+        // Only the counts are shared, and nothing is published through them.
         let held = &self.shared.held;
-        held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
-            .is_ok()
+        let taken = held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        if taken.is_err() {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        taken.is_ok()
     }
 
     pub(super) fn give_back(&self, bytes: usize) {
-        self.shared.held.fetch_sub(bytes, Ordering::Relaxed);
+        if bytes > 0 {
+            self.shared.held.fetch_sub(bytes, Ordering::Relaxed);
+        }
     }
 }
 
@@ -69,6 +82,7 @@ impl fmt::Debug for ReplayMemory {
         f.debug_struct("ReplayMemory")
             .field("limit", &self.limit())
             .field("held", &self.held())
+            .field("refused", &self.refused())
             .finish()
     }
 }
@@ -84,6 +98,6 @@ mod tests {
         assert!(!memory.take(1));
         memory.give_back(4);
         assert!(memory.take(4));
-        assert_eq!(memory.held(), 10);
+        assert_eq!((memory.held(), memory.refused()), (10, 1));
     }
 }

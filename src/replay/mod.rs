@@ -13,7 +13,7 @@
 //!
 //! let mut first = replay.start()?;
 //! first.frame().await.unwrap()?;
-//! replay.revoke();
+//! replay.revoke_all();
 //!
 //! let second = replay.start()?;
 //! assert_eq!(second.collect().await?.to_bytes(), "a request body");
@@ -45,16 +45,20 @@ mod body;
 mod error;
 mod log;
 mod memory;
+mod patience;
+mod readers;
 mod shared;
+mod source;
 mod state;
 mod store;
+mod sync;
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use http_body::Body;
 use tokio::time::Instant;
 
-use self::{body::Handle, shared::Shared};
+use self::{body::Handle, shared::Shared, sync::Arc};
 pub use self::{
     body::ReplayBody,
     error::{ReplayError, Unreplayable},
@@ -70,6 +74,10 @@ pub struct Replay<B> {
     shared: Option<Arc<Shared<B>>>,
 }
 
+/// Names one handle of one [`Replay`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandleId(u64);
+
 /// Tells whether a body can be read again, whatever it is made of.
 pub(crate) trait Check {
     fn check(&self) -> Result<(), Unreplayable>;
@@ -80,7 +88,8 @@ pub(crate) trait Check {
 pub(crate) struct Keep {
     /// The most payload bytes to log.
     pub(crate) cap: u64,
-    pub(crate) memory: ReplayMemory,
+    /// What the log counts against beside its cap.
+    pub(crate) memory: Option<ReplayMemory>,
     /// Whether [`Replay::waiting_since`] will be asked.
     pub(crate) timed: bool,
 }
@@ -95,7 +104,14 @@ where
     /// With a cap of 0 an untouched body can still be started again, for as long as no handle has
     /// pulled a frame.
     pub fn new(body: B, cap: u64) -> Self {
-        Self::with_memory(body, cap, ReplayMemory::new(usize::MAX))
+        Self::keep(
+            body,
+            Keep {
+                cap,
+                memory: None,
+                timed: false,
+            },
+        )
     }
 
     /// As [`new`](Self::new), with a log that also counts against `memory`.
@@ -104,7 +120,7 @@ where
             body,
             Keep {
                 cap,
-                memory,
+                memory: Some(memory),
                 timed: false,
             },
         )
@@ -136,8 +152,8 @@ where
 
     /// Starts an attempt: a handle that reads the body from its first byte.
     ///
-    /// Earlier handles are not touched; whoever replaces an attempt [revokes](Self::revoke) it
-    /// first.
+    /// Earlier handles are not touched; whoever replaces an attempt [revokes](Self::revoke)
+    /// it first.
     ///
     /// # Errors
     ///
@@ -151,10 +167,17 @@ where
 }
 
 impl<B> Replay<B> {
-    /// Revokes every handle started so far.
-    pub fn revoke(&self) {
+    /// Revokes one handle, as when another attempt of several has won. The others are not touched.
+    pub fn revoke(&self, handle: HandleId) {
         if let Some(shared) = &self.shared {
-            shared.revoke();
+            shared.revoke(handle);
+        }
+    }
+
+    /// Revokes every handle started so far.
+    pub fn revoke_all(&self) {
+        if let Some(shared) = &self.shared {
+            shared.revoke_all();
         }
     }
 
@@ -183,7 +206,8 @@ impl<B> Replay<B> {
         self.shared.as_deref().map_or(Ok(()), Shared::check)
     }
 
-    /// Whether a handle has read all that there is: the request was sent in full.
+    /// Whether the request was sent in full: a handle has read all that there is, and was not
+    /// revoked.
     pub fn is_sent_in_full(&self) -> bool {
         self.shared.as_deref().is_none_or(Shared::is_sent_in_full)
     }
@@ -249,7 +273,7 @@ mod tests {
     fn keep() -> Keep {
         Keep {
             cap: 1 << 20,
-            memory: ReplayMemory::default(),
+            memory: Some(ReplayMemory::default()),
             timed: true,
         }
     }
@@ -280,7 +304,7 @@ mod tests {
         let (replay, mut body) = Replay::begin(source, keep());
         assert!(poll(&mut body).is_pending());
         assert_eq!(replay.waiting_since(Instant::now()), None);
-        replay.revoke();
+        replay.revoke_all();
         let _second = replay.start().unwrap();
         assert_eq!(replay.waiting_since(Instant::now()), Some(Instant::now()));
     }
@@ -304,7 +328,7 @@ mod tests {
     async fn commits_once_it_is_read_and_not_before() {
         let (replay, mut body) = Replay::begin(frames(), keep());
         assert!(poll(&mut body).is_ready());
-        replay.revoke();
+        replay.revoke_all();
         let second = replay.start().unwrap();
         replay.commit_when_read();
         assert_eq!(replay.check(), Ok(()));

@@ -1,17 +1,15 @@
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
-};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::{
-    Keep,
+    HandleId, Keep,
     after::After,
     error::{ReplayError, Unreplayable},
-    state::{Source, State},
+    state::State,
+    sync::Mutex,
 };
 use crate::BoxError;
 
@@ -31,76 +29,73 @@ impl<B> Shared<B> {
         }
     }
 
-    pub(super) fn start(&self) -> Result<u64, Unreplayable> {
-        let mut state = self.lock();
-        state.check()?;
-        Ok(state.add_reader())
+    pub(super) fn start(&self) -> Result<HandleId, Unreplayable> {
+        self.with(|state, _| state.check().map(|()| state.add_reader()))
     }
 
     /// Starts reading a body that nobody has touched.
-    pub(super) fn start_first(&self) -> u64 {
-        self.lock().add_reader()
+    pub(super) fn start_first(&self) -> HandleId {
+        self.with(|state, _| state.add_reader())
     }
 
-    /// Takes the body from every handle.
-    pub(super) fn revoke(&self) {
-        self.change(State::revoke);
+    pub(super) fn revoke_all(&self) {
+        self.with(State::revoke_all);
+    }
+
+    pub(super) fn revoke(&self, id: HandleId) {
+        self.with(|state, after| state.revoke(id, after));
     }
 
     /// Forgets a handle that is dropped.
-    pub(super) fn remove(&self, id: u64) {
-        self.change(|state, after| state.remove(id, after));
+    pub(super) fn remove(&self, id: HandleId) {
+        self.with(|state, after| state.remove(id, after));
     }
 
     pub(super) fn commit(&self) {
-        self.change(|state, after| state.give_up(Unreplayable::Committed, after));
+        self.with(|state, after| state.give_up(Unreplayable::Committed, after));
     }
 
     pub(super) fn commit_when_read(&self) {
-        self.lock().commit_when_read();
+        self.with(|state, _| state.commit_when_read());
     }
 
     pub(super) fn check(&self) -> Result<(), Unreplayable> {
-        self.lock().check()
+        self.with(|state, _| state.check())
     }
 
     pub(super) fn bytes_held(&self) -> u64 {
-        self.lock().bytes_held()
+        self.with(|state, _| state.bytes_held())
     }
 
     pub(super) fn has_source_failed(&self) -> bool {
-        self.lock().has_source_failed()
+        self.with(|state, _| state.has_source_failed())
     }
 
     /// Whether a handle that was not revoked has read all that there is; it may have been dropped
     /// since, as a transport does when it is done with it.
     pub(super) fn is_sent_in_full(&self) -> bool {
-        self.lock().is_sent_in_full()
+        self.with(|state, _| state.is_sent_in_full())
     }
 
     /// Since when the reader could have taken more; `None` while it waits for the source.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
-        self.lock().waiting_since()
+        self.with(|state, _| state.waiting_since())
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State<B>, &mut After<Source<B>>) -> T) -> T {
+    /// The only way to the state.
+    ///
+    /// A panic in the source leaves a source that cannot be polled again, and nothing else undone.
+    fn with<T>(&self, work: impl FnOnce(&mut State<B>, &mut After<B>) -> T) -> T {
         let mut after = After::default();
-        let mut state = self.lock();
-        let changed = change(&mut state, &mut after);
+        let mut state = self.state.lock().unwrap_or_else(|poisoned| {
+            let mut state = poisoned.into_inner();
+            state.source_panicked(&mut after);
+            state
+        });
+        let done = work(&mut state, &mut after);
         drop(state);
         after.run();
-        changed
-    }
-
-    /// A panic in the source leaves a source that cannot be polled again, and nothing else undone.
-    fn lock(&self) -> MutexGuard<'_, State<B>> {
-        self.state.lock().unwrap_or_else(|poisoned| {
-            let mut state = PoisonError::into_inner(poisoned);
-            let panicked = BoxError::from("request body panicked");
-            state.fail(Arc::from(panicked), &mut After::default());
-            self.state.clear_poison();
-            state
-        })
+        done
     }
 }
 
@@ -113,20 +108,17 @@ where
     #[expect(clippy::type_complexity, reason = "it is what a body yields")]
     pub(super) fn poll_frame(
         &self,
-        id: u64,
+        id: HandleId,
         cx: &mut Context<'_>,
     ) -> Poll<(Option<Result<Frame<Bytes>, ReplayError>>, bool)> {
-        self.change(|state, after| {
-            let polled = state.poll_frame(id, cx, after);
-            polled.map(|frame| (frame, state.is_end_stream(id)))
-        })
+        self.with(|state, after| state.poll_frame(id, cx, after))
     }
 
-    pub(super) fn size_hint(&self, id: u64) -> SizeHint {
-        self.lock().size_hint(id)
+    pub(super) fn size_hint(&self, id: HandleId) -> SizeHint {
+        self.with(|state, _| state.size_hint(id))
     }
 
-    pub(super) fn is_end_stream(&self, id: u64) -> bool {
-        self.lock().is_end_stream(id)
+    pub(super) fn is_end_stream(&self, id: HandleId) -> bool {
+        self.with(|state, _| state.is_end_stream(id))
     }
 }

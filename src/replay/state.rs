@@ -1,20 +1,16 @@
-use std::{
-    error::Error as StdError,
-    mem,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Waker, ready},
-};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::{
-    Keep,
-    after::{After, Everyone},
+    HandleId, Keep,
+    after::After,
     error::{ReplayError, Unreplayable},
-    log::Cursor,
+    patience::Patience,
+    readers::Readers,
+    source::Source,
     store::Store,
 };
 use crate::BoxError;
@@ -23,86 +19,60 @@ use crate::BoxError;
 pub(super) struct State<B> {
     source: Source<B>,
     log: Store,
-    /// What the source promised before it was read.
-    promised: SizeHint,
-    /// Payload bytes pulled from the source so far.
-    pulled: u64,
+    readers: Readers,
     /// Whether the log reaches back to the start, and will be needed from there.
     kept: Result<(), Unreplayable>,
     /// Whether it will no longer be needed once somebody reads.
     commit_when_read: bool,
-    /// The handles that are neither revoked nor dropped.
-    readers: Vec<Reader>,
-    last_reader: u64,
-    /// Whether a handle that was not revoked has read all that there is; transports drop it then.
-    sent: bool,
+    /// The handle that has read all that there is, until it is revoked; transports drop it then.
+    sent: Option<HandleId>,
     patience: Patience,
 }
 
-pub(super) enum Source<B> {
-    Live(B),
-    Ended,
-    Failed(Arc<dyn StdError + Send + Sync>),
-}
-
-struct Reader {
-    id: u64,
-    at: Cursor,
-    /// Payload bytes read so far.
-    read: u64,
-    /// Set while the reader waits at the log's end.
-    waker: Option<Waker>,
-}
-
-/// Who is being waited for.
-enum Patience {
-    /// Nobody asked.
-    Untimed,
-    /// The source: the request's sender.
-    Source,
-    /// Whoever reads the handle, since it last took something.
-    Reader(Instant),
-}
-
 impl<B> State<B> {
-    pub(super) fn new(source: B, promised: SizeHint, keep: Keep) -> Self {
+    pub(super) fn new(body: B, promised: SizeHint, keep: Keep) -> Self {
         Self {
-            source: Source::Live(source),
+            source: Source::new(body, promised),
             log: Store::new(keep.cap, keep.memory),
-            promised,
-            pulled: 0,
+            readers: Readers::default(),
             kept: Ok(()),
             commit_when_read: false,
-            readers: Vec::new(),
-            last_reader: 0,
-            sent: false,
-            patience: if keep.timed {
-                Patience::Reader(Instant::now())
-            } else {
-                Patience::Untimed
-            },
+            sent: None,
+            patience: Patience::new(keep.timed),
         }
     }
 
-    pub(super) fn revoke(&mut self, after: &mut After<Source<B>>) {
-        self.wake_all(after);
+    pub(super) fn add_reader(&mut self) -> HandleId {
+        self.patience.is_with_reader();
+        self.readers.add()
+    }
+
+    /// Takes the body from every reader.
+    pub(super) fn revoke_all(&mut self, after: &mut After<B>) {
+        after.wake.extend(self.readers.wakers());
         self.readers.clear();
-        self.sent = false;
+        self.sent = None;
         self.trim(after);
     }
 
-    pub(super) fn remove(&mut self, id: u64, after: &mut After<Source<B>>) {
-        let Some(index) = self.find(id) else {
+    /// Takes the body from one reader.
+    pub(super) fn revoke(&mut self, id: HandleId, after: &mut After<B>) {
+        self.sent = self.sent.filter(|sent| *sent != id);
+        self.remove(id, after);
+    }
+
+    /// Forgets a reader.
+    pub(super) fn remove(&mut self, id: HandleId, after: &mut After<B>) {
+        let Some(reader) = self.readers.remove(id) else {
             return;
         };
-        let reader = self.readers.swap_remove(index);
-        after.wake.extend(reader.waker);
+        after.wake.extend(reader.into_waker());
         // The source knows the waker of whoever polled it last, which may have been this one.
-        self.wake_all(after);
+        after.wake.extend(self.readers.wakers());
         self.trim(after);
         if self.readers.is_empty() {
             // Nobody waits for the source any more.
-            self.note(Patience::Reader);
+            self.patience.is_with_reader();
         }
     }
 
@@ -115,92 +85,49 @@ impl<B> State<B> {
     }
 
     pub(super) fn has_source_failed(&self) -> bool {
-        matches!(self.source, Source::Failed(_))
+        self.source.has_failed()
     }
 
     pub(super) fn is_sent_in_full(&self) -> bool {
-        self.sent
+        self.sent.is_some()
     }
 
     pub(super) fn waiting_since(&self) -> Option<Instant> {
-        match self.patience {
-            Patience::Reader(since) => Some(since),
-            Patience::Source | Patience::Untimed => None,
-        }
-    }
-
-    fn find(&self, id: u64) -> Option<usize> {
-        self.readers.iter().position(|reader| reader.id == id)
-    }
-
-    pub(super) fn add_reader(&mut self) -> u64 {
-        self.last_reader += 1;
-        self.readers.push(Reader {
-            id: self.last_reader,
-            at: Cursor::default(),
-            read: 0,
-            waker: None,
-        });
-        self.note(Patience::Reader);
-        self.last_reader
-    }
-
-    fn note(&mut self, who: impl FnOnce(Instant) -> Patience) {
-        if !matches!(self.patience, Patience::Untimed) {
-            self.patience = who(Instant::now());
-        }
+        self.patience.reader_since()
     }
 
     pub(super) fn check(&self) -> Result<(), Unreplayable> {
-        match self.source {
-            Source::Failed(_) => Err(Unreplayable::SourceFailed),
-            Source::Live(_) | Source::Ended => self.kept,
+        if self.source.has_failed() {
+            return Err(Unreplayable::SourceFailed);
         }
-    }
-
-    fn wake_all(&mut self, after: &mut After<Source<B>>) {
-        after.wake.extend(
-            self.readers
-                .iter_mut()
-                .filter_map(|reader| reader.waker.take()),
-        );
-    }
-
-    /// Wakes whoever waits for what the reader at `index` has just got.
-    fn wake_others(&mut self, index: usize, after: &mut After<Source<B>>) {
-        for (other, reader) in self.readers.iter_mut().enumerate() {
-            if other != index {
-                after.wake.extend(reader.waker.take());
-            }
-        }
+        self.kept
     }
 
     /// No later attempt will read from the start.
-    pub(super) fn give_up(&mut self, why: Unreplayable, after: &mut After<Source<B>>) {
+    pub(super) fn give_up(&mut self, why: Unreplayable, after: &mut After<B>) {
         if self.kept.is_ok() {
             self.kept = Err(why);
             self.trim(after);
         }
     }
 
-    pub(super) fn fail(
-        &mut self,
-        error: Arc<dyn StdError + Send + Sync>,
-        after: &mut After<Source<B>>,
-    ) {
-        after.spent = Some(mem::replace(&mut self.source, Source::Failed(error)));
-        self.give_up(Unreplayable::SourceFailed, after);
+    /// The source cannot be polled again.
+    pub(super) fn source_panicked(&mut self, after: &mut After<B>) {
+        if let Some(spent) = self.source.fail("request body panicked") {
+            after.spent = Some(spent);
+            self.give_up(Unreplayable::SourceFailed, after);
+        }
     }
 
     /// Drops what no reader needs, once no later attempt can need it.
-    fn trim(&mut self, after: &mut After<Source<B>>) {
+    fn trim(&mut self, after: &mut After<B>) {
         if self.kept.is_ok() {
             return;
         }
-        if self.readers.is_empty() && matches!(self.source, Source::Live(_)) {
-            after.spent = Some(mem::replace(&mut self.source, Source::Ended));
+        if self.readers.is_empty() {
+            after.spent = after.spent.take().or_else(|| self.source.end());
         }
-        for reader in &mut self.readers {
+        for reader in self.readers.iter_mut() {
             // Once an entry is dropped, a place behind its last byte can no longer be told.
             reader.at = self.log.settle(reader.at);
         }
@@ -208,21 +135,18 @@ impl<B> State<B> {
             Some(first) if !self.log.is_end(first) => self.log.drop_before(first),
             _ => {
                 self.log.clear();
-                for reader in &mut self.readers {
-                    reader.at = Cursor::default();
+                for reader in self.readers.iter_mut() {
+                    reader.at = self.log.end();
                 }
             }
         }
     }
 
     /// Gives up the log; only the reader that stands at its end can go on.
-    fn lose(&mut self, why: Unreplayable, puller: usize, after: &mut After<Source<B>>) {
+    fn lose(&mut self, why: Unreplayable, puller: HandleId, after: &mut After<B>) {
         self.kept = self.kept.and(Err(why));
-        let puller = self.readers.swap_remove(puller);
-        self.wake_all(after);
-        self.readers.clear();
-        self.readers.push(puller);
-        self.readers[0].at = self.log.end();
+        after.wake.extend(self.readers.wakers());
+        self.readers.keep_only(puller);
         self.trim(after);
     }
 }
@@ -232,164 +156,105 @@ where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
+    /// The next frame for a reader, and whether nothing comes behind it.
     pub(super) fn poll_frame(
         &mut self,
-        id: u64,
+        id: HandleId,
         cx: &mut Context<'_>,
-        after: &mut After<Source<B>>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
-        let Some(index) = self.find(id) else {
-            return Poll::Ready(Some(Err(ReplayError::REVOKED)));
-        };
-        let polled = self.poll_reader(index, cx, after);
-        // Readers may have been removed, but never the one that polls.
-        let index = self.find(id).unwrap_or(index);
-        match &polled {
-            Poll::Pending => {
-                let known = &mut self.readers[index].waker;
-                if !known
-                    .as_ref()
-                    .is_some_and(|known| known.will_wake(cx.waker()))
-                {
-                    after.replaced = known.replace(cx.waker().clone());
-                }
-            }
-            Poll::Ready(frame) => {
-                let trailers = matches!(frame, Some(Ok(frame)) if frame.is_trailers());
-                self.sent |= trailers || self.is_sent(&self.readers[index]);
-            }
-        }
-        polled
-    }
-
-    fn poll_reader(
-        &mut self,
-        index: usize,
-        cx: &mut Context<'_>,
-        after: &mut After<Source<B>>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
+        after: &mut After<B>,
+    ) -> Poll<(Option<Result<Frame<Bytes>, ReplayError>>, bool)> {
         if self.commit_when_read {
             self.give_up(Unreplayable::Committed, after);
         }
-        let reader = &mut self.readers[index];
-        if let Some(frame) = self.log.read(&mut reader.at) {
-            reader.read += frame.data_ref().map_or(0, |data| data.len() as u64);
-            self.note(Patience::Reader);
-            self.trim(after);
-            return Poll::Ready(Some(Ok(frame)));
-        }
-        let everyone = (self.readers.len() > 1).then(|| {
-            let known = self
-                .readers
-                .iter()
-                .filter_map(|reader| reader.waker.as_ref());
-            Everyone::waiting(known, cx)
-        });
-        let polled = match &mut self.source {
-            Source::Live(source) => match everyone {
-                None => Pin::new(source).poll_frame(cx),
-                Some(waker) => Pin::new(source).poll_frame(&mut Context::from_waker(&waker)),
-            },
-            Source::Ended => return Poll::Ready(None),
-            Source::Failed(error) => {
-                let error = ReplayError::source_failed(Arc::clone(error));
-                return Poll::Ready(Some(Err(error)));
-            }
+        let Some(reader) = self.readers.get_mut(id) else {
+            return Poll::Ready((Some(Err(ReplayError::REVOKED)), false));
         };
-        if polled.is_pending() {
-            self.note(|_| Patience::Source);
-        }
-        let pulled = ready!(polled);
-        self.note(Patience::Reader);
-        Poll::Ready(match pulled {
-            Some(Ok(frame)) => {
-                let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
-                self.append(index, &frame, after);
+        let frame = match self.log.read(&mut reader.at) {
+            Some(frame) => {
+                reader.read += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.trim(after);
                 Some(Ok(frame))
             }
-            Some(Err(error)) => {
-                let error: Arc<dyn StdError + Send + Sync> = Arc::from(error.into());
-                self.fail(Arc::clone(&error), after);
-                self.wake_others(index, after);
-                Some(Err(ReplayError::source_failed(error)))
+            None => ready!(self.pull(id, cx, after)),
+        };
+        self.patience.is_with_reader();
+        let trailers = matches!(&frame, Some(Ok(frame)) if frame.is_trailers());
+        let at_end = self.is_at_log_end(id);
+        if trailers || (at_end && self.source.is_told_to_end()) {
+            self.sent = Some(id);
+        }
+        Poll::Ready((frame, at_end && self.source.is_end_stream()))
+    }
+
+    /// Reads on from the source, for a reader that has read the whole log.
+    fn pull(
+        &mut self,
+        id: HandleId,
+        cx: &mut Context<'_>,
+        after: &mut After<B>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
+        let polled = if self.readers.has_several() {
+            let everyone = self.readers.everyone(cx);
+            let cx = &mut Context::from_waker(&everyone);
+            self.source.poll_frame(cx, &mut after.spent)
+        } else {
+            self.source.poll_frame(cx, &mut after.spent)
+        };
+        match &polled {
+            Poll::Pending => {
+                self.patience.is_with_source();
+                after.replaced = self.readers.get_mut(id).and_then(|reader| reader.wait(cx));
+                return Poll::Pending;
             }
-            // Its replay would be a whole body of another length.
-            None if self.pulled < self.promised.lower() => {
-                let error = BoxError::from("request body ended before its length");
-                let error: Arc<dyn StdError + Send + Sync> = Arc::from(error);
-                self.fail(Arc::clone(&error), after);
-                self.wake_others(index, after);
-                Some(Err(ReplayError::source_failed(error)))
-            }
-            None => {
-                after.spent = Some(mem::replace(&mut self.source, Source::Ended));
-                self.wake_others(index, after);
-                None
-            }
-        })
+            Poll::Ready(Some(Ok(frame))) => self.append(id, frame, after),
+            Poll::Ready(Some(Err(_))) => self.give_up(Unreplayable::SourceFailed, after),
+            Poll::Ready(None) => {}
+        }
+        // The source forgets whom it has woken, and whoever waits has something to find out.
+        after.wake.extend(self.readers.wakers());
+        polled
     }
 
     /// Keeps a pulled frame for whoever may need it, and moves the reader that pulled it behind it.
-    fn append(&mut self, puller: usize, frame: &Frame<Bytes>, after: &mut After<Source<B>>) {
-        let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-        self.pulled += length;
-        self.readers[puller].read += length;
-        if self.kept.is_ok() || self.readers.len() > 1 {
-            match self.log.push(frame) {
-                Ok(()) => self.readers[puller].at = self.log.end(),
-                Err(why) => return self.lose(why, puller, after),
-            }
+    fn append(&mut self, puller: HandleId, frame: &Frame<Bytes>, after: &mut After<B>) {
+        let pushed = if self.kept.is_ok() || self.readers.has_several() {
+            self.log.push(frame)
+        } else {
+            Ok(())
+        };
+        if let Some(reader) = self.readers.get_mut(puller) {
+            reader.at = self.log.end();
+            reader.read = self.source.pulled();
         }
-        // The source forgets whom it has woken.
-        self.wake_others(puller, after);
+        if let Err(why) = pushed {
+            self.lose(why, puller, after);
+        }
     }
 
-    pub(super) fn size_hint(&self, id: u64) -> SizeHint {
-        let Some(reader) = self.find(id).map(|index| &self.readers[index]) else {
+    pub(super) fn size_hint(&self, id: HandleId) -> SizeHint {
+        let Some(reader) = self.readers.get(id) else {
             return SizeHint::default();
         };
-        let logged = self.pulled - reader.read;
-        let (lower, upper) = match &self.source {
-            Source::Live(source) => {
-                let hint = source.size_hint();
-                (hint.lower(), hint.upper())
-            }
-            Source::Ended => (0, Some(0)),
-            Source::Failed(_) => (0, None),
-        };
+        let logged = self.source.pulled() - reader.read;
+        let left = self.source.size_hint();
         // HTTP/1 has no place for trailers behind a `Content-Length`, and the first pass had none.
         let trailers_ahead = self.log.ends_in_trailers() && !self.log.is_end(reader.at);
-        let unsized_before = self.promised.exact().is_none();
-        let upper = upper.filter(|_| !(trailers_ahead && unsized_before));
+        let unsized_before = !self.source.is_sized();
+        let upper = left.upper().filter(|_| !(trailers_ahead && unsized_before));
         let mut hint = SizeHint::new();
-        hint.set_lower(lower.saturating_add(logged));
+        hint.set_lower(left.lower().saturating_add(logged));
         if let Some(upper) = upper.and_then(|upper| upper.checked_add(logged)) {
             hint.set_upper(upper);
         }
         hint
     }
 
-    /// Whether a reader needs nothing more for its request to be sent in full.
-    fn is_sent(&self, reader: &Reader) -> bool {
-        let told = match &self.source {
-            // A transport that was told the length does not ask for the end.
-            Source::Live(source) => source.size_hint().upper() == Some(0),
-            Source::Ended | Source::Failed(_) => false,
-        };
-        self.is_end(reader) || (told && self.log.is_end(reader.at))
+    pub(super) fn is_end_stream(&self, id: HandleId) -> bool {
+        self.is_at_log_end(id) && self.source.is_end_stream()
     }
 
-    pub(super) fn is_end_stream(&self, id: u64) -> bool {
-        self.find(id)
-            .is_some_and(|index| self.is_end(&self.readers[index]))
-    }
-
-    fn is_end(&self, reader: &Reader) -> bool {
-        self.log.is_end(reader.at)
-            && match &self.source {
-                Source::Live(source) => source.is_end_stream(),
-                Source::Ended => true,
-                Source::Failed(_) => false,
-            }
+    fn is_at_log_end(&self, id: HandleId) -> bool {
+        let at = self.readers.get(id).map(|reader| reader.at);
+        at.is_some_and(|at| self.log.is_end(at))
     }
 }

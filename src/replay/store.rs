@@ -1,4 +1,4 @@
-use std::{mem, ops::Deref};
+use std::ops::Deref;
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -13,7 +13,7 @@ use super::{
 pub(super) struct Store {
     log: Log,
     cap: u64,
-    memory: ReplayMemory,
+    memory: Option<ReplayMemory>,
     /// What the log has taken from the memory.
     charged: usize,
     /// Whether the log ends in trailers.
@@ -21,7 +21,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(cap: u64, memory: ReplayMemory) -> Self {
+    pub(super) fn new(cap: u64, memory: Option<ReplayMemory>) -> Self {
         Self {
             log: Log::default(),
             cap,
@@ -59,22 +59,32 @@ impl Store {
     /// Drops what lies before `cursor`.
     pub(super) fn drop_before(&mut self, cursor: Cursor) {
         let freed = self.log.drop_before(cursor);
-        self.charged -= freed;
-        self.memory.give_back(freed);
+        self.give_back(freed);
     }
 
     /// Drops everything; the end is then the beginning.
     pub(super) fn clear(&mut self) {
         self.log = Log::default();
-        self.memory.give_back(mem::take(&mut self.charged));
+        self.give_back(self.charged);
     }
 
     fn charge(&mut self, cost: usize) -> Result<(), Unreplayable> {
-        if !self.memory.take(cost) {
+        if self
+            .memory
+            .as_ref()
+            .is_some_and(|memory| !memory.take(cost))
+        {
             return Err(Unreplayable::NoMemory);
         }
         self.charged += cost;
         Ok(())
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        self.charged -= bytes;
+        if let Some(memory) = &self.memory {
+            memory.give_back(bytes);
+        }
     }
 }
 
@@ -88,6 +98,6 @@ impl Deref for Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.memory.give_back(self.charged);
+        self.give_back(self.charged);
     }
 }

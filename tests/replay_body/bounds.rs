@@ -63,7 +63,7 @@ fn cap_of_zero_lets_an_untouched_body_be_started_again() {
     let (replay, _script) = replay([Step::Pending, data("one"), Step::End], 0);
     let mut first = Attempt::start(&replay);
     first.pending();
-    replay.revoke();
+    replay.revoke_all();
     let mut second = Attempt::start(&replay);
     assert_eq!(replay.check(), Ok(()));
     assert_eq!(second.bytes(), b"one");

@@ -13,7 +13,7 @@ fn commit_frees_what_lies_behind_the_cursor_and_the_rest_as_it_is_read() {
     let (body, _script) = ScriptedBody::new([large(1), large(2), large(3), Step::End]);
     let replay = crate::Replay::with_memory(body, ROOMY, memory.clone());
     Attempt::start(&replay).bytes();
-    replay.revoke();
+    replay.revoke_all();
     let mut second = Attempt::start(&replay);
     second.data();
     assert_eq!(replay.bytes_held(), 15_000);
@@ -84,7 +84,7 @@ fn source_of_a_body_that_can_be_started_again_is_not_dropped() {
     let mut first = Attempt::start(&replay);
     first.data();
     drop(first);
-    replay.revoke();
+    replay.revoke_all();
     assert!(!script.is_dropped());
 }
 
@@ -121,7 +121,7 @@ fn revoking_a_committed_body_frees_it() {
     let mut second = Attempt::start(&replay);
     replay.commit();
     assert_eq!(replay.bytes_held(), 10_000);
-    replay.revoke();
+    replay.revoke_all();
     assert_eq!(replay.bytes_held(), 0);
     assert!(script.is_dropped());
     assert!(second.error().is_revoked());

@@ -115,7 +115,7 @@ fn revoking_wakes_every_handle() {
     let (replay, _script) = replay([], ROOMY);
     let mut handles = [Attempt::start(&replay), Attempt::start(&replay)];
     handles.iter_mut().for_each(Attempt::pending);
-    replay.revoke();
+    replay.revoke_all();
     for handle in &mut handles {
         assert!(handle.is_woken());
         assert!(handle.error().is_revoked());
@@ -214,7 +214,7 @@ fn waker_that_drops_a_handle_does_not_deadlock() {
         *task.0.lock().unwrap() = Some(handle);
         other.data();
         match wakes {
-            0 => replay.revoke(),
+            0 => replay.revoke_all(),
             1 => drop(other),
             2 => script.push(data("two")),
             _ => {

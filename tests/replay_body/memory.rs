@@ -84,7 +84,7 @@ fn dropping_the_owner_gives_back_though_a_revoked_handle_lives() {
     let (replay, script) = counted([large(1), large(2)], &memory);
     let mut first = Attempt::start(&replay);
     first.data();
-    replay.revoke();
+    replay.revoke_all();
     drop(replay);
     assert_eq!(memory.held(), 0);
     assert!(script.is_dropped());

@@ -151,7 +151,7 @@ impl World {
                 0..8 => self.send(),
                 8..32 => self.poll(),
                 32..37 => self.start(),
-                37 => self.revoke(),
+                37 => self.revoke_all(),
                 38 => self.remove(),
                 _ if self.rng.u8(..4) == 0 => self.commit(),
                 _ => {}
@@ -196,9 +196,9 @@ impl World {
         }
     }
 
-    fn revoke(&mut self) {
+    fn revoke_all(&mut self) {
         if let Some(replay) = &self.replay {
-            replay.revoke();
+            replay.revoke_all();
             self.expect_woken();
             for reader in &mut self.readers {
                 reader.revoked |= !reader.done;

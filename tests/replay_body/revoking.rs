@@ -8,7 +8,7 @@ fn wakes_a_revoked_handle_with_an_error() {
     let mut first = Attempt::start(&replay);
     first.pending();
     assert!(!first.is_woken());
-    replay.revoke();
+    replay.revoke_all();
     assert!(first.is_woken());
     let error = first.error();
     assert!(error.is_revoked() && !error.is_source_failed());
@@ -22,7 +22,7 @@ fn revoked_handle_takes_nothing_more_from_the_source() {
     let (replay, script) = replay([data("one"), data("two"), Step::End], ROOMY);
     let mut first = Attempt::start(&replay);
     first.data();
-    replay.revoke();
+    replay.revoke_all();
     assert!(first.error().is_revoked());
     assert_eq!(script.polls(), 1);
     assert_eq!(Attempt::start(&replay).bytes(), b"onetwo");
@@ -34,7 +34,7 @@ fn revoked_handle_takes_nothing_more_from_the_log() {
     Attempt::start(&replay).read();
     let mut second = Attempt::start(&replay);
     second.data();
-    replay.revoke();
+    replay.revoke_all();
     assert!(second.error().is_revoked());
 }
 
@@ -43,7 +43,7 @@ fn revoked_handle_promises_nothing() {
     let (replay, _script) = replay([data("one"), Step::End], ROOMY);
     let mut first = Attempt::start(&replay);
     first.data();
-    replay.revoke();
+    replay.revoke_all();
     assert!(!first.is_end_stream());
     assert_eq!(first.exact(), None);
 }
@@ -55,7 +55,7 @@ fn revoked_handle_that_yielded_everything_stays_at_its_end() {
     assert_eq!(first.bytes(), b"one");
     let mut replayed = Attempt::start(&replay);
     assert_eq!(replayed.bytes(), b"one");
-    replay.revoke();
+    replay.revoke_all();
     for attempt in [&mut first, &mut replayed] {
         attempt.end();
         assert!(attempt.is_end_stream());
@@ -69,7 +69,7 @@ fn revoked_handle_that_was_told_its_end_stays_at_it() {
     let replay = crate::Replay::new(body.telling_its_end(), ROOMY);
     let mut first = Attempt::start(&replay);
     first.data();
-    replay.revoke();
+    replay.revoke_all();
     first.end();
     assert_eq!(script.polls(), 1);
 }
@@ -79,7 +79,7 @@ fn revoked_handle_that_yielded_all_but_its_end_is_an_error() {
     let (replay, _script) = replay([data("one"), Step::End], ROOMY);
     let mut first = Attempt::start(&replay);
     first.data();
-    replay.revoke();
+    replay.revoke_all();
     assert!(first.error().is_revoked());
 }
 
@@ -88,7 +88,7 @@ fn nothing_waits_for_a_revoked_handle_to_be_dropped() {
     let (replay, _script) = replay([data("one"), Step::End], ROOMY);
     let mut first = Attempt::start(&replay);
     first.data();
-    replay.revoke();
+    replay.revoke_all();
     assert_eq!(Attempt::start(&replay).bytes(), b"one");
     assert!(first.error().is_revoked());
 }
@@ -105,10 +105,10 @@ fn starting_does_not_revoke() {
 #[test]
 fn revoking_does_not_touch_handles_started_later() {
     let (replay, _script) = replay([data("one"), Step::End], ROOMY);
-    replay.revoke();
+    replay.revoke_all();
     let mut first = Attempt::start(&replay);
-    replay.revoke();
-    replay.revoke();
+    replay.revoke_all();
+    replay.revoke_all();
     assert_eq!(Attempt::start(&replay).bytes(), b"one");
     assert!(first.error().is_revoked());
 }

@@ -45,7 +45,7 @@ fn does_not_poll_the_source_while_no_attempt_reads() {
     let first = Attempt::start(&replay);
     assert_eq!(replay.check(), Ok(()));
     assert!(!replay.is_sent_in_full());
-    replay.revoke();
+    replay.revoke_all();
     drop(first);
     let _second = Attempt::start(&replay);
     replay.commit();
@@ -121,7 +121,7 @@ fn later_attempt_goes_on_with_the_live_source() {
     let mut first = Attempt::start(&replay);
     assert_eq!(first.data(), "one");
     first.pending();
-    replay.revoke();
+    replay.revoke_all();
     let mut second = Attempt::start(&replay);
     assert_eq!(second.data(), "one");
     second.pending();
@@ -139,7 +139,7 @@ fn first_chunk_is_not_sent_twice_when_the_log_was_empty() {
     let (replay, script) = replay([], ROOMY);
     let mut first = Attempt::start(&replay);
     first.pending();
-    replay.revoke();
+    replay.revoke_all();
     let mut second = Attempt::start(&replay);
     second.pending();
     script.push(data("once"));
@@ -169,7 +169,7 @@ fn empty_body_is_replayed_for_ever() {
         let body = replay.start().unwrap();
         assert!(http_body::Body::is_end_stream(&body));
         assert_eq!(http_body::Body::size_hint(&body).exact(), Some(0));
-        replay.revoke();
+        replay.revoke_all();
         let read = tokio_test::block_on(body.collect()).unwrap();
         assert_eq!(read.to_bytes(), "");
     }

@@ -1,0 +1,131 @@
+use std::{
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
+
+use super::{HandleId, log::Cursor};
+
+/// The handles that are neither revoked nor dropped.
+///
+/// There is one, unless attempts are hedged: it has its place without an allocation, and there are
+/// no more without it.
+#[derive(Default)]
+pub(super) struct Readers {
+    first: Option<Reader>,
+    more: Vec<Reader>,
+    last: u64,
+}
+
+/// One handle's place in the body.
+pub(super) struct Reader {
+    id: HandleId,
+    pub(super) at: Cursor,
+    /// Payload bytes read so far.
+    pub(super) read: u64,
+    /// Set while the reader waits at the log's end.
+    waker: Option<Waker>,
+}
+
+impl Readers {
+    /// Adds a reader that stands at the beginning.
+    pub(super) fn add(&mut self) -> HandleId {
+        self.last += 1;
+        let reader = Reader {
+            id: HandleId(self.last),
+            at: Cursor::default(),
+            read: 0,
+            waker: None,
+        };
+        match &mut self.first {
+            None => self.first = Some(reader),
+            Some(_) => self.more.push(reader),
+        }
+        HandleId(self.last)
+    }
+
+    pub(super) fn get(&self, id: HandleId) -> Option<&Reader> {
+        self.iter().find(|reader| reader.id == id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: HandleId) -> Option<&mut Reader> {
+        self.iter_mut().find(|reader| reader.id == id)
+    }
+
+    /// Removes a reader, and returns it if it was there.
+    pub(super) fn remove(&mut self, id: HandleId) -> Option<Reader> {
+        let first = self.first.take_if(|reader| reader.id == id);
+        if first.is_some() {
+            self.first = self.more.pop();
+            return first;
+        }
+        let place = self.more.iter().position(|reader| reader.id == id)?;
+        Some(self.more.swap_remove(place))
+    }
+
+    /// Removes all readers but one.
+    pub(super) fn keep_only(&mut self, id: HandleId) {
+        self.first = self.remove(id);
+        self.more.clear();
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.first = None;
+        self.more.clear();
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Reader> {
+        self.first.iter().chain(&self.more)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Reader> {
+        self.first.iter_mut().chain(&mut self.more)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Whether somebody reads beside the one that asks.
+    pub(super) fn has_several(&self) -> bool {
+        !self.more.is_empty()
+    }
+
+    /// Takes the wakers of all that wait.
+    pub(super) fn wakers(&mut self) -> impl Iterator<Item = Waker> {
+        self.iter_mut().filter_map(|reader| reader.waker.take())
+    }
+
+    /// A waker of all that wait and of the one that polls: the one that polled the source last may
+    /// not come back to it.
+    pub(super) fn everyone(&self, cx: &Context<'_>) -> Waker {
+        let waiting = self.iter().filter_map(|reader| reader.waker.as_ref());
+        let all = waiting.cloned().chain([cx.waker().clone()]);
+        Arc::new(Everyone(all.collect())).into()
+    }
+}
+
+impl Reader {
+    /// Remembers whom to wake, and returns whom it took the place of.
+    pub(super) fn wait(&mut self, cx: &Context<'_>) -> Option<Waker> {
+        match &self.waker {
+            Some(known) if known.will_wake(cx.waker()) => None,
+            _ => self.waker.replace(cx.waker().clone()),
+        }
+    }
+
+    pub(super) fn into_waker(self) -> Option<Waker> {
+        self.waker
+    }
+}
+
+struct Everyone(Vec<Waker>);
+
+impl Wake for Everyone {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.iter().for_each(Waker::wake_by_ref);
+    }
+}

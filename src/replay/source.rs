@@ -1,0 +1,136 @@
+use std::{
+    error::Error as StdError,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use http_body::{Body, Frame, SizeHint};
+
+use super::error::ReplayError;
+use crate::BoxError;
+
+/// The body that is read, until it ends or fails; then what became of it, for good.
+pub(super) struct Source<B> {
+    body: Progress<B>,
+    /// What the body promised before it was read.
+    promised: SizeHint,
+    /// Payload bytes pulled so far.
+    pulled: u64,
+}
+
+enum Progress<B> {
+    Live(B),
+    Ended,
+    Failed(Arc<dyn StdError + Send + Sync>),
+}
+
+impl<B> Source<B> {
+    pub(super) fn new(body: B, promised: SizeHint) -> Self {
+        Self {
+            body: Progress::Live(body),
+            promised,
+            pulled: 0,
+        }
+    }
+
+    pub(super) fn pulled(&self) -> u64 {
+        self.pulled
+    }
+
+    /// Whether the length was known before the first byte.
+    pub(super) fn is_sized(&self) -> bool {
+        self.promised.exact().is_some()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.body, Progress::Failed(_))
+    }
+
+    /// Ends a body that nobody will read any more, and returns it.
+    pub(super) fn end(&mut self) -> Option<B> {
+        self.settle(Progress::Ended)
+    }
+
+    /// Fails a body that cannot be polled again, and returns it.
+    pub(super) fn fail(&mut self, error: impl Into<BoxError>) -> Option<B> {
+        self.settle(Progress::Failed(Arc::from(error.into())))
+    }
+
+    /// What ended or failed stays so.
+    fn settle(&mut self, end: Progress<B>) -> Option<B> {
+        if !matches!(self.body, Progress::Live(_)) {
+            return None;
+        }
+        match mem::replace(&mut self.body, end) {
+            Progress::Live(body) => Some(body),
+            Progress::Ended | Progress::Failed(_) => None,
+        }
+    }
+}
+
+impl<B> Source<B>
+where
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+{
+    /// The next frame; behind the end or the failure that again, without asking the body.
+    ///
+    /// A body that is read to its end is put into `spent`.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+        spent: &mut Option<B>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
+        let body = match &mut self.body {
+            Progress::Live(body) => body,
+            Progress::Ended => return Poll::Ready(None),
+            Progress::Failed(error) => {
+                return Poll::Ready(Some(Err(ReplayError::source_failed(Arc::clone(error)))));
+            }
+        };
+        match Pin::new(body).poll_frame(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Ok(frame))) => {
+                let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
+                self.pulled += frame.data_ref().map_or(0, |data| data.len() as u64);
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            Poll::Ready(Some(Err(error))) => *spent = self.fail(error),
+            // Its replay would be a whole body of another length.
+            Poll::Ready(None) if self.pulled < self.promised.lower() => {
+                *spent = self.fail("request body ended before its length");
+            }
+            Poll::Ready(None) => *spent = self.end(),
+        }
+        self.poll_frame(cx, spent)
+    }
+
+    /// What is still to be pulled.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            Progress::Live(body) => body.size_hint(),
+            Progress::Ended => SizeHint::with_exact(0),
+            Progress::Failed(_) => SizeHint::default(),
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        match &self.body {
+            Progress::Live(body) => body.is_end_stream(),
+            Progress::Ended => true,
+            Progress::Failed(_) => false,
+        }
+    }
+
+    /// Whether no data can follow. A transport that was told the length does not ask for the end.
+    pub(super) fn is_told_to_end(&self) -> bool {
+        match &self.body {
+            Progress::Live(body) => body.is_end_stream() || body.size_hint().upper() == Some(0),
+            Progress::Ended => true,
+            Progress::Failed(_) => false,
+        }
+    }
+}
