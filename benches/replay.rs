@@ -15,6 +15,7 @@ use std::{
     convert::Infallible,
     hint::black_box,
     pin::Pin,
+    sync::LazyLock,
     task::{Context, Poll, Waker},
     vec::IntoIter,
 };
@@ -24,7 +25,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use tower_failover::replay::Replay;
+use tower_failover::replay::{Replay, ReplayMemory};
 
 const FRAME: usize = 16 << 10;
 const SIZES: [usize; 4] = [0, 1 << 10, 16 << 10, 1 << 20];
@@ -57,6 +58,7 @@ impl Body for Source {
     type Data = Bytes;
     type Error = Infallible;
 
+    #[inline(never)]
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
@@ -76,15 +78,20 @@ impl Body for Source {
     }
 }
 
-/// Reads a body that never waits, and returns how much there was.
+/// Reads a body that never waits, and returns how much there was. Every body is called through a pointer, as a source is
+/// that is too large to be inlined.
 fn read<B>(body: &mut B) -> usize
 where
     B: Body<Data = Bytes> + Unpin,
 {
+    read_dyn(black_box(body))
+}
+
+fn read_dyn<E>(body: &mut (dyn Body<Data = Bytes, Error = E> + Unpin)) -> usize {
     let mut cx = Context::from_waker(Waker::noop());
     let mut sum = 0;
     while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut *body).poll_frame(&mut cx) {
-        sum += black_box(frame).data_ref().map_or(0, Bytes::len);
+        sum += frame.data_ref().map_or(0, Bytes::len);
     }
     sum
 }
@@ -136,8 +143,11 @@ fn list(source: Source) -> Vec<Bytes> {
     list
 }
 
+/// The memory that all bodies count against, as in a layer.
+static MEMORY: LazyLock<ReplayMemory> = LazyLock::new(ReplayMemory::default);
+
 fn replay(source: Source) -> Replay<Source> {
-    let replay = Replay::new(source, CAP);
+    let replay = Replay::with_memory(source, CAP, MEMORY.clone());
     match replay.start() {
         Ok(mut body) => black_box(read(&mut body)),
         Err(why) => panic!("{why}"),

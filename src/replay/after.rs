@@ -1,6 +1,6 @@
 use std::task::Waker;
 
-/// What is done once the lock is released: it can run foreign code.
+/// What is woken and dropped once the lock is released: it can run foreign code.
 pub(super) struct After<B> {
     pub(super) wake: Vec<Waker>,
     /// A waker that another took the place of.
@@ -10,8 +10,10 @@ pub(super) struct After<B> {
 }
 
 impl<B> After<B> {
-    pub(super) fn run(self) {
-        self.wake.into_iter().for_each(Waker::wake);
+    pub(super) fn wake(&mut self) {
+        if !self.wake.is_empty() {
+            self.wake.drain(..).for_each(Waker::wake);
+        }
     }
 }
 

@@ -90,11 +90,7 @@ where
                     Err(error) => Err(ReplayError::source_failed(error.into().into())),
                 }))
             }
-            Handle::Shared { shared, id, done } => {
-                let (frame, last) = ready!(shared.poll_frame(*id, cx));
-                *done = last;
-                Poll::Ready(frame)
-            }
+            Handle::Shared { shared, id, done } => shared.poll(*id, cx, done),
         }
     }
 

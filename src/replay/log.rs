@@ -93,6 +93,11 @@ impl Log {
             self.push(Content::Data(data.clone()), data.len() + ENTRY);
             return;
         }
+        self.push_small(data);
+    }
+
+    #[inline(never)]
+    fn push_small(&mut self, data: &[u8]) {
         if data.len() > self.room {
             self.seal();
             // What stays free of the old block is held for as long as the last of its entries.
@@ -125,21 +130,22 @@ impl Log {
         self.settle(cursor) == self.end()
     }
 
-    /// The frame at `cursor`, which moves behind it; `None` at the end.
+    /// What is at `cursor`, which moves behind it; `None` at the end.
     pub(super) fn read(&mut self, cursor: &mut Cursor) -> Option<Frame<Bytes>> {
         let at = self.settle(*cursor);
         if at == self.end() {
             return None;
         }
         if self.entry(at).is_none() {
-            self.seal();
+            self.seal_block();
         }
-        let frame = match &self.entry(at)?.content {
+        let entry = self.entry(at)?;
+        *cursor = at.next();
+        Some(match &entry.content {
+            Content::Data(data) if at.offset == 0 => Frame::data(data.clone()),
             Content::Data(data) => Frame::data(data.slice(at.offset..)),
             Content::Trailers(trailers) => Frame::trailers(HeaderMap::clone(trailers)),
-        };
-        *cursor = at.next();
-        Some(frame)
+        })
     }
 
     /// Drops what lies before `cursor`, and returns how much less memory is held.
@@ -167,19 +173,27 @@ impl Log {
     /// A block can be sealed behind a reader that had read all of it: its place is then the
     /// beginning of the next entry.
     pub(super) fn settle(&self, cursor: Cursor) -> Cursor {
+        if cursor.offset == 0 {
+            return cursor;
+        }
         match self.entry(cursor).map(|entry| &entry.content) {
             Some(Content::Data(data)) if data.len() == cursor.offset => cursor.next(),
             _ => cursor,
         }
     }
 
-    /// Closes the block that is being filled.
+    /// Closes the block that is being filled, if there is one.
     fn seal(&mut self) {
         if !self.open.is_empty() {
-            let block = self.open.split().freeze();
-            let cost = block.len() + ENTRY;
-            self.push(Content::Data(block), cost);
+            self.seal_block();
         }
+    }
+
+    #[cold]
+    fn seal_block(&mut self) {
+        let block = self.open.split().freeze();
+        let cost = block.len() + ENTRY;
+        self.push(Content::Data(block), cost);
     }
 
     fn push(&mut self, content: Content, cost: usize) {

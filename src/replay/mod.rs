@@ -43,6 +43,8 @@
 mod after;
 mod body;
 mod error;
+#[cfg(all(test, replay_loom))]
+mod interleavings;
 mod log;
 mod memory;
 mod patience;

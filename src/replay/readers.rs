@@ -44,11 +44,17 @@ impl Readers {
     }
 
     pub(super) fn get(&self, id: HandleId) -> Option<&Reader> {
-        self.iter().find(|reader| reader.id == id)
+        match &self.first {
+            Some(first) if first.id == id => Some(first),
+            _ => self.more.iter().find(|reader| reader.id == id),
+        }
     }
 
     pub(super) fn get_mut(&mut self, id: HandleId) -> Option<&mut Reader> {
-        self.iter_mut().find(|reader| reader.id == id)
+        match &mut self.first {
+            Some(first) if first.id == id => Some(first),
+            _ => self.more.iter_mut().find(|reader| reader.id == id),
+        }
     }
 
     /// Removes a reader, and returns it if it was there.
@@ -93,6 +99,12 @@ impl Readers {
     /// Takes the wakers of all that wait.
     pub(super) fn wakers(&mut self) -> impl Iterator<Item = Waker> {
         self.iter_mut().filter_map(|reader| reader.waker.take())
+    }
+
+    /// Takes the wakers of all that wait but one.
+    pub(super) fn wakers_beside(&mut self, id: HandleId) -> impl Iterator<Item = Waker> {
+        let others = self.iter_mut().filter(move |reader| reader.id != id);
+        others.filter_map(|reader| reader.waker.take())
     }
 
     /// A waker of all that wait and of the one that polls: the one that polled the source last may

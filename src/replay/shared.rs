@@ -87,14 +87,17 @@ impl<B> Shared<B> {
     /// A panic in the source leaves a source that cannot be polled again, and nothing else undone.
     fn with<T>(&self, work: impl FnOnce(&mut State<B>, &mut After<B>) -> T) -> T {
         let mut after = After::default();
-        let mut state = self.state.lock().unwrap_or_else(|poisoned| {
-            let mut state = poisoned.into_inner();
-            state.source_panicked(&mut after);
-            state
-        });
+        let mut state = match self.state.lock() {
+            Ok(state) => state,
+            Err(poisoned) => {
+                let mut state = poisoned.into_inner();
+                state.source_panicked(&mut after);
+                state
+            }
+        };
         let done = work(&mut state, &mut after);
         drop(state);
-        after.run();
+        after.wake();
         done
     }
 }
@@ -104,14 +107,14 @@ where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
-    /// The next frame, and whether nothing comes behind it.
-    #[expect(clippy::type_complexity, reason = "it is what a body yields")]
-    pub(super) fn poll_frame(
+    /// What comes next; `last` is set if nothing comes behind it.
+    pub(super) fn poll(
         &self,
         id: HandleId,
         cx: &mut Context<'_>,
-    ) -> Poll<(Option<Result<Frame<Bytes>, ReplayError>>, bool)> {
-        self.with(|state, after| state.poll_frame(id, cx, after))
+        last: &mut bool,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
+        self.with(|state, after| state.poll(id, cx, after, last))
     }
 
     pub(super) fn size_hint(&self, id: HandleId) -> SizeHint {

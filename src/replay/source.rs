@@ -3,7 +3,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
@@ -76,10 +76,10 @@ where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
-    /// The next frame; behind the end or the failure that again, without asking the body.
+    /// What comes next; behind the end or the failure that again, without asking the body.
     ///
     /// A body that is read to its end is put into `spent`.
-    pub(super) fn poll_frame(
+    pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         spent: &mut Option<B>,
@@ -91,21 +91,31 @@ where
                 return Poll::Ready(Some(Err(ReplayError::source_failed(Arc::clone(error)))));
             }
         };
-        match Pin::new(body).poll_frame(cx) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => {
+        let error = match ready!(Pin::new(body).poll_frame(cx)) {
+            Some(Ok(frame)) => {
                 let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
                 self.pulled += frame.data_ref().map_or(0, |data| data.len() as u64);
                 return Poll::Ready(Some(Ok(frame)));
             }
-            Poll::Ready(Some(Err(error))) => *spent = self.fail(error),
-            // Its replay would be a whole body of another length.
-            Poll::Ready(None) if self.pulled < self.promised.lower() => {
-                *spent = self.fail("request body ended before its length");
-            }
-            Poll::Ready(None) => *spent = self.end(),
-        }
-        self.poll_frame(cx, spent)
+            Some(Err(error)) => Some(error.into()),
+            None => None,
+        };
+        Poll::Ready(self.finish(error, spent).map(Err))
+    }
+
+    /// The body has ended, or failed with `error`.
+    #[cold]
+    fn finish(&mut self, error: Option<BoxError>, spent: &mut Option<B>) -> Option<ReplayError> {
+        // The replay of a short body would be a whole body of another length.
+        let short = self.pulled < self.promised.lower();
+        let error = error.or_else(|| short.then(|| "request body ended before its length".into()));
+        let Some(error) = error else {
+            *spent = self.end();
+            return None;
+        };
+        let error: Arc<dyn StdError + Send + Sync> = Arc::from(error);
+        *spent = self.settle(Progress::Failed(Arc::clone(&error)));
+        Some(ReplayError::source_failed(error))
     }
 
     /// What is still to be pulled.
@@ -120,15 +130,6 @@ where
     pub(super) fn is_end_stream(&self) -> bool {
         match &self.body {
             Progress::Live(body) => body.is_end_stream(),
-            Progress::Ended => true,
-            Progress::Failed(_) => false,
-        }
-    }
-
-    /// Whether no data can follow. A transport that was told the length does not ask for the end.
-    pub(super) fn is_told_to_end(&self) -> bool {
-        match &self.body {
-            Progress::Live(body) => body.is_end_stream() || body.size_hint().upper() == Some(0),
             Progress::Ended => true,
             Progress::Failed(_) => false,
         }

@@ -1,4 +1,4 @@
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -67,8 +67,6 @@ impl<B> State<B> {
             return;
         };
         after.wake.extend(reader.into_waker());
-        // The source knows the waker of whoever polled it last, which may have been this one.
-        after.wake.extend(self.readers.wakers());
         self.trim(after);
         if self.readers.is_empty() {
             // Nobody waits for the source any more.
@@ -112,6 +110,7 @@ impl<B> State<B> {
     }
 
     /// The source cannot be polled again.
+    #[cold]
     pub(super) fn source_panicked(&mut self, after: &mut After<B>) {
         if let Some(spent) = self.source.fail("request body panicked") {
             after.spent = Some(spent);
@@ -156,34 +155,41 @@ where
     B: Body + Unpin,
     B::Error: Into<BoxError>,
 {
-    /// The next frame for a reader, and whether nothing comes behind it.
-    pub(super) fn poll_frame(
+    /// What comes next for a reader; `last` is set if nothing comes behind it.
+    pub(super) fn poll(
         &mut self,
         id: HandleId,
         cx: &mut Context<'_>,
         after: &mut After<B>,
-    ) -> Poll<(Option<Result<Frame<Bytes>, ReplayError>>, bool)> {
+        last: &mut bool,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
         if self.commit_when_read {
             self.give_up(Unreplayable::Committed, after);
         }
         let Some(reader) = self.readers.get_mut(id) else {
-            return Poll::Ready((Some(Err(ReplayError::REVOKED)), false));
+            return Poll::Ready(Some(Err(ReplayError::REVOKED)));
         };
-        let frame = match self.log.read(&mut reader.at) {
+        let polled = match self.log.read(&mut reader.at) {
             Some(frame) => {
                 reader.read += frame.data_ref().map_or(0, |data| data.len() as u64);
-                self.trim(after);
-                Some(Ok(frame))
+                if self.kept.is_err() {
+                    self.trim(after);
+                }
+                Poll::Ready(Some(Ok(frame)))
             }
-            None => ready!(self.pull(id, cx, after)),
+            None => self.pull(id, cx, after),
         };
-        self.patience.is_with_reader();
-        let trailers = matches!(&frame, Some(Ok(frame)) if frame.is_trailers());
-        let at_end = self.is_at_log_end(id);
-        if trailers || (at_end && self.source.is_told_to_end()) {
-            self.sent = Some(id);
+        if let Poll::Ready(frame) = &polled {
+            self.patience.is_with_reader();
+            let trailers = matches!(frame, Some(Ok(frame)) if frame.is_trailers());
+            let at_end = self.is_at_log_end(id);
+            *last = at_end && self.source.is_end_stream();
+            // A transport that was told the length does not ask for the end.
+            if *last || trailers || (at_end && self.source.size_hint().upper() == Some(0)) {
+                self.sent = Some(id);
+            }
         }
-        Poll::Ready((frame, at_end && self.source.is_end_stream()))
+        polled
     }
 
     /// Reads on from the source, for a reader that has read the whole log.
@@ -196,9 +202,9 @@ where
         let polled = if self.readers.has_several() {
             let everyone = self.readers.everyone(cx);
             let cx = &mut Context::from_waker(&everyone);
-            self.source.poll_frame(cx, &mut after.spent)
+            self.source.poll(cx, &mut after.spent)
         } else {
-            self.source.poll_frame(cx, &mut after.spent)
+            self.source.poll(cx, &mut after.spent)
         };
         match &polled {
             Poll::Pending => {
@@ -210,12 +216,14 @@ where
             Poll::Ready(Some(Err(_))) => self.give_up(Unreplayable::SourceFailed, after),
             Poll::Ready(None) => {}
         }
-        // The source forgets whom it has woken, and whoever waits has something to find out.
-        after.wake.extend(self.readers.wakers());
+        if self.readers.has_several() {
+            // The source forgets whom it has woken, and whoever waits has something to find out.
+            after.wake.extend(self.readers.wakers_beside(id));
+        }
         polled
     }
 
-    /// Keeps a pulled frame for whoever may need it, and moves the reader that pulled it behind it.
+    /// Keeps what was pulled for whoever may need it, and moves the reader that pulled it behind it.
     fn append(&mut self, puller: HandleId, frame: &Frame<Bytes>, after: &mut After<B>) {
         let pushed = if self.kept.is_ok() || self.readers.has_several() {
             self.log.push(frame)

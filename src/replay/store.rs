@@ -33,14 +33,16 @@ impl Store {
 
     /// Keeps a frame, or says which bound it would pass. Empty data carries nothing and is not kept.
     pub(super) fn push(&mut self, frame: &Frame<Bytes>) -> Result<(), Unreplayable> {
-        if let Some(data) = frame.data_ref().filter(|data| !data.is_empty()) {
+        if let Some(data) = frame.data_ref() {
+            if data.is_empty() {
+                return Ok(());
+            }
             if self.log.payload() + data.len() as u64 > self.cap {
                 return Err(Unreplayable::OverCap);
             }
             self.charge(self.log.cost_of_data(data.len()))?;
             self.log.push_data(data);
-        }
-        if let Some(trailers) = frame.trailers_ref() {
+        } else if let Some(trailers) = frame.trailers_ref() {
             self.charge(Log::cost_of_trailers(trailers))?;
             self.log.push_trailers(trailers);
             self.trailers = true;
