@@ -47,6 +47,7 @@ mod log;
 mod memory;
 mod patience;
 mod readers;
+mod sent;
 mod shared;
 mod source;
 mod state;

@@ -10,6 +10,7 @@ use super::{
     error::{ReplayError, Unreplayable},
     patience::Patience,
     readers::Readers,
+    sent::Sent,
     source::Source,
     store::Store,
 };
@@ -24,8 +25,7 @@ pub(super) struct State<B> {
     kept: Result<(), Unreplayable>,
     /// Whether it will no longer be needed once somebody reads.
     commit_when_read: bool,
-    /// The handle that has read all that there is, until it is revoked; transports drop it then.
-    sent: Option<HandleId>,
+    sent: Sent,
     patience: Patience,
 }
 
@@ -37,7 +37,7 @@ impl<B> State<B> {
             readers: Readers::default(),
             kept: Ok(()),
             commit_when_read: false,
-            sent: None,
+            sent: Sent::default(),
             patience: Patience::new(keep.timed),
         }
     }
@@ -51,13 +51,13 @@ impl<B> State<B> {
     pub(super) fn revoke_all(&mut self, after: &mut After<B>) {
         after.wake.extend(self.readers.wakers());
         self.readers.clear();
-        self.sent = None;
+        self.sent.clear();
         self.trim(after);
     }
 
     /// Takes the body from one reader.
     pub(super) fn revoke(&mut self, id: HandleId, after: &mut After<B>) {
-        self.sent = self.sent.filter(|sent| *sent != id);
+        self.sent.remove(id);
         self.remove(id, after);
     }
 
@@ -89,7 +89,7 @@ impl<B> State<B> {
     }
 
     pub(super) fn is_sent_in_full(&self) -> bool {
-        self.sent.is_some()
+        !self.sent.is_empty()
     }
 
     pub(super) fn waiting_since(&self) -> Option<Instant> {
@@ -181,7 +181,7 @@ where
         let trailers = matches!(&frame, Some(Ok(frame)) if frame.is_trailers());
         let at_end = self.is_at_log_end(id);
         if trailers || (at_end && self.source.is_told_to_end()) {
-            self.sent = Some(id);
+            self.sent.add(id);
         }
         Poll::Ready((frame, at_end && self.source.is_end_stream()))
     }

@@ -166,6 +166,22 @@ fn request_whose_body_was_dropped_behind_its_end_was_sent_in_full() {
 }
 
 #[test]
+fn request_that_two_handles_have_sent_was_sent_in_full_when_one_is_revoked() {
+    for revoked in 0..2 {
+        let (replay, _script) = replay([data("one"), Step::End], ROOMY);
+        let mut handles = [Attempt::start(&replay), Attempt::start(&replay)];
+        let ids = handles.each_ref().map(|handle| handle.0.id());
+        handles.iter_mut().for_each(|handle| {
+            handle.bytes();
+        });
+        replay.revoke(ids[revoked]);
+        assert!(replay.is_sent_in_full());
+        replay.revoke(ids[1 - revoked]);
+        assert!(!replay.is_sent_in_full());
+    }
+}
+
+#[test]
 fn request_of_known_length_was_sent_in_full_without_asking_for_the_end() {
     let (body, _script) = ScriptedBody::new([data("one")]);
     let replay = Replay::new(body.of_length(3), ROOMY);
