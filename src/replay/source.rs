@@ -12,6 +12,8 @@ use http_body::{Body, Frame, SizeHint};
 use super::error::ReplayError;
 use crate::BoxError;
 
+const SHORT: &str = "request body ended before its length";
+
 /// The body that is read, until it ends or fails; then what became of it, for good.
 pub(super) struct Source<B> {
     body: Progress<B>,
@@ -43,6 +45,10 @@ impl<B> Source<B> {
     /// Whether the length was known before the first byte.
     pub(super) fn is_sized(&self) -> bool {
         self.promised.exact().is_some()
+    }
+
+    fn is_short(&self) -> bool {
+        self.pulled < self.promised.lower()
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -93,6 +99,10 @@ where
         };
         match Pin::new(body).poll_frame(cx) {
             Poll::Pending => return Poll::Pending,
+            // No transport reads on behind the trailers.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() && self.is_short() => {
+                *spent = self.fail(SHORT);
+            }
             Poll::Ready(Some(Ok(frame))) => {
                 let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
                 self.pulled += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -100,8 +110,8 @@ where
             }
             Poll::Ready(Some(Err(error))) => *spent = self.fail(error),
             // Its replay would be a whole body of another length.
-            Poll::Ready(None) if self.pulled < self.promised.lower() => {
-                *spent = self.fail("request body ended before its length");
+            Poll::Ready(None) if self.is_short() => {
+                *spent = self.fail(SHORT);
             }
             Poll::Ready(None) => *spent = self.end(),
         }

@@ -124,6 +124,21 @@ fn source_that_ends_short_of_its_length_has_failed() {
 }
 
 #[test]
+fn trailers_short_of_the_length_are_no_clean_end() {
+    let steps = [data("half"), Step::Trailers(some_trailers()), Step::End];
+    let (body, script) = ScriptedBody::new(steps);
+    let replay = Replay::new(body.of_length(8), ROOMY);
+    let mut first = Attempt::start(&replay);
+    let mut lagging = Attempt::start(&replay);
+    first.data();
+    assert!(first.error().is_source_failed());
+    lagging.data();
+    assert!(lagging.error().is_source_failed());
+    assert!(!replay.is_sent_in_full());
+    assert!(script.is_dropped());
+}
+
+#[test]
 fn source_that_keeps_its_length_has_not_failed() {
     let steps = [
         data("half"),
