@@ -38,22 +38,21 @@ fn config(cases: u32) -> Config {
 /// Runs schedules until one fails, and then the smallest like it, which panics with all it says.
 fn check(mut runner: TestRunner) -> Events {
     let events = RefCell::new(Events::default());
-    let passed = Cell::new(0);
+    let [begun, passed] = [Cell::new(0), Cell::new(0)];
     let checked = silently(|| {
         runner.run(&vec(any::<u8>(), 0..LONGEST), |bytes| {
-            let run = model::run(&decode(&bytes));
-            *events.borrow_mut() += run;
-            passed.set(passed.get() + 1);
+            // Behind the first that fails come those that shrink it.
+            let fresh = u32::from(begun == passed);
+            begun.set(begun.get() + fresh);
+            *events.borrow_mut() += model::run(&decode(&bytes));
+            passed.set(passed.get() + fresh);
             Ok(())
         })
     });
     match checked {
         Ok(()) => events.into_inner(),
         Err(TestError::Fail(reason, bytes)) => {
-            eprintln!(
-                "{} runs have passed, and one has not: {reason}",
-                passed.get()
-            );
+            eprintln!("schedule {} fails, and shrunk it is:", begun.get());
             explain(&bytes);
             model::run(&decode(&bytes));
             panic!("the schedule fails sometimes: {reason}");

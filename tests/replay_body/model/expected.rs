@@ -88,8 +88,8 @@ impl Model {
     }
 
     pub(crate) fn revoke(&mut self, index: usize) {
-        let readers = self.readers.iter_mut().chain(&mut self.former);
-        if let Some(reader) = readers.skip(index).next() {
+        let mut readers = self.readers.iter_mut().chain(&mut self.former);
+        if let Some(reader) = readers.nth(index) {
             (reader.revoked, reader.sent) = (true, false);
         }
         self.abandon();
