@@ -9,11 +9,15 @@ use super::schedule::{Part, Plan};
 use crate::support::scripted_body::Step;
 
 /// More than any plan's payload.
-const LENGTH: u64 = 30 * 20_000;
+const LENGTH: usize = 30 * 20_000;
+
+/// A prime: no chunk or block is like the next one.
+const PERIOD: usize = 8209;
 
 static CONTENT: LazyLock<Bytes> = LazyLock::new(|| {
     let byte = |at: u64| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8;
-    (0..LENGTH).map(byte).collect()
+    let period: Vec<u8> = (0..PERIOD as u64).map(byte).collect();
+    period.repeat(LENGTH.div_ceil(PERIOD)).into()
 });
 
 static TRAILERS: LazyLock<HeaderMap> = LazyLock::new(|| {
