@@ -1,6 +1,7 @@
 //! All that can be seen without reading, against the model.
 
 use http_body::Body;
+use tower_failover::replay::Replay;
 
 use super::{memory, world::World};
 
@@ -48,7 +49,9 @@ impl World {
         let held = self.held();
         if self.model.needs_log() {
             let needed = self.model.needed();
-            let most = memory::most_for_log(needed + memory::BLOCK as u64, self.model.taken);
+            let known = self.replay.as_ref().map(Replay::bytes_held);
+            let payload = known.unwrap_or(needed + memory::BLOCK as u64);
+            let most = memory::most_for_log(payload, self.model.frames_within(payload));
             assert!(held > 0 && (needed as usize..=most).contains(&held));
         } else {
             assert_eq!(held, 0);

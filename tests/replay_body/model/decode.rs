@@ -77,7 +77,9 @@ fn chunk(byte: u8) -> (usize, bool) {
             [511, 512, 513, 4097, 8191, 8192, 8193, 20_000][more % 8],
             false,
         ),
-        12 | 13 => (20 * more, false),
+        12 => (20 * more, false),
+        // Three of them just do not fit into a block.
+        13 => (2731 + more, false),
         _ => (150 * more, more % 4 == 3),
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Model {
     pub(super) plan: Plan,
     /// Parts that the source has got, and those that were pulled from it.
     sent: usize,
-    pub(crate) taken: usize,
+    pub(super) taken: usize,
     /// Payload that was pulled.
     pub(crate) pulled: u64,
     pub(crate) pulled_trailers: bool,

@@ -13,7 +13,7 @@ pub(crate) fn most_for(length: usize) -> usize {
     length.max(BLOCK) + ENTRY
 }
 
-/// The most that a log can hold: no chunk wastes more of a block than its own length.
+/// The most that a log can hold: what a chunk leaves free of the block before is less than its length.
 pub(crate) fn most_for_log(payload: u64, frames: usize) -> usize {
     2 * payload as usize + frames * ENTRY + BLOCK + TRAILERS
 }

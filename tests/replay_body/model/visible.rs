@@ -45,6 +45,18 @@ impl Model {
         }
     }
 
+    /// How many frames hold the last bytes that were pulled.
+    pub(crate) fn frames_within(&self, payload: u64) -> usize {
+        let mut left = payload;
+        let pulled = self.plan.parts[..self.taken].iter().rev();
+        let frames = pulled.take_while(|part| {
+            let within = left > 0;
+            left = left.saturating_sub(part.length() as u64);
+            within
+        });
+        frames.count()
+    }
+
     /// Whether something in the log is still needed.
     pub(crate) fn needs_log(&self) -> bool {
         let pulled = self.pulled > 0 || self.pulled_trailers;
