@@ -1,7 +1,7 @@
 //! What a log may take of the memory: its payload, and a fixed charge for every frame or block.
 
 /// No block of gathered chunks is larger.
-pub(crate) const BLOCK: usize = 8192;
+const BLOCK: usize = 8192;
 
 const ENTRY: usize = 96;
 

@@ -3,7 +3,7 @@
 use std::{error::Error, task::Poll};
 
 use bytes::Bytes;
-use tower_failover::replay::{Replay, ReplayError, Unreplayable};
+use tower_failover::replay::{ReplayError, Unreplayable};
 
 use super::{
     content,
@@ -20,8 +20,8 @@ struct Before {
     refused: u64,
     /// What all bodies held of the memory.
     memory: usize,
-    /// The payload in this body's log, at least and at most.
-    payload: (u64, u64),
+    /// The payload in this body's log.
+    payload: u64,
     /// Whether a pulled frame is to be kept.
     keeps: bool,
 }
@@ -48,16 +48,11 @@ impl World {
     }
 
     fn before(&self) -> Before {
-        let needed = self.model.needed();
-        let told = self.replay.as_ref().map(Replay::bytes_held);
-        let known = told.or(self.model.kept.is_ok().then_some(needed));
-        // Without its owner a body does not tell how much of a block it still holds.
-        let most = needed + if needed > 0 { memory::BLOCK as u64 } else { 0 };
         Before {
             polls: self.script.polls(),
             refused: self.memory.refused(),
             memory: self.memory.held(),
-            payload: known.map_or((needed, most), |known| (known, known)),
+            payload: self.model.needed(),
             keeps: self.model.keeps(),
         }
     }
@@ -67,13 +62,8 @@ impl World {
         let length = part.length() as u64;
         let cap = self.model.cap();
         let no_memory = self.memory.refused() > before.refused;
-        let over_cap = if length == 0 || before.payload.1.saturating_add(length) <= cap {
-            false
-        } else if before.payload.0.saturating_add(length) > cap {
-            true
-        } else {
-            self.held() == 0 && !no_memory
-        };
+        // A cap can be the largest number.
+        let over_cap = length > 0 && before.payload.saturating_add(length) > cap;
         assert!(!(over_cap && no_memory), "the cap is checked first");
         if no_memory {
             let most = match part {
@@ -88,10 +78,10 @@ impl World {
         } else if no_memory {
             Unreplayable::NoMemory
         } else {
-            self.note_kept(length, before.payload.0);
+            self.note_kept(length, before.payload);
             return;
         };
-        self.note_loss(puller, why, length, before.payload.0);
+        self.note_loss(puller, why, length, before.payload);
         self.model.lose(why, puller);
         assert_eq!(self.held(), 0, "the log is freed at once");
     }
