@@ -21,7 +21,7 @@ const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/rep
 
 const SCHEDULES: u32 = if cfg!(miri) { 60 } else { 10_000 };
 
-const LONGEST: usize = 200;
+const LONGEST: usize = if cfg!(miri) { 60 } else { 200 };
 
 fn decode(bytes: &[u8]) -> Schedule {
     Schedule::arbitrary(&mut Unstructured::new(bytes)).expect("all bytes are a schedule")
