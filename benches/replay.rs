@@ -47,10 +47,9 @@ struct Source {
 
 impl Source {
     fn new(frames: &[Bytes]) -> Self {
-        Self {
-            frames: frames.to_vec().into_iter(),
-            left: frames.iter().map(Bytes::len).sum(),
-        }
+        let left = frames.iter().map(Bytes::len).sum();
+        let frames = frames.to_vec().into_iter();
+        Self { frames, left }
     }
 }
 
@@ -133,14 +132,14 @@ impl Body for Again {
     }
 }
 
-fn list(source: Source) -> Vec<Bytes> {
+fn list(source: Source) -> IntoIter<Bytes> {
     let mut list = Vec::new();
     let mut body = Listed {
         source,
         list: &mut list,
     };
     read(&mut body);
-    list
+    list.into_iter()
 }
 
 /// The memory that all bodies count against, as in a layer.
@@ -168,8 +167,8 @@ fn again_bare(source: &mut Source) {
     black_box(read(source));
 }
 
-fn again_list(list: &mut Vec<Bytes>) {
-    black_box(read(&mut Again(list.clone().into_iter())));
+fn again_list(list: &mut IntoIter<Bytes>) {
+    black_box(read(&mut Again(list.clone())));
 }
 
 fn again_replay(replay: &mut Replay<Source>) {

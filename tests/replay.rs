@@ -9,6 +9,7 @@ mod replay_body {
     mod memory;
     mod model;
     mod revoking;
+    mod schedules;
     mod streaming;
 }
 

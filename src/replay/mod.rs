@@ -43,6 +43,7 @@
 mod after;
 mod body;
 mod error;
+mod few;
 #[cfg(all(test, replay_loom))]
 mod interleavings;
 mod log;

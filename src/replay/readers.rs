@@ -3,16 +3,12 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-use super::{HandleId, log::Cursor};
+use super::{HandleId, few::Few, log::Cursor};
 
 /// The handles that are neither revoked nor dropped.
-///
-/// There is one, unless attempts are hedged: it has its place without an allocation, and there are
-/// no more without it.
 #[derive(Default)]
 pub(super) struct Readers {
-    first: Option<Reader>,
-    more: Vec<Reader>,
+    readers: Few<Reader>,
     last: u64,
 }
 
@@ -30,70 +26,56 @@ impl Readers {
     /// Adds a reader that stands at the beginning.
     pub(super) fn add(&mut self) -> HandleId {
         self.last += 1;
-        let reader = Reader {
-            id: HandleId(self.last),
+        let id = HandleId(self.last);
+        self.readers.push(Reader {
+            id,
             at: Cursor::default(),
             read: 0,
             waker: None,
-        };
-        match &mut self.first {
-            None => self.first = Some(reader),
-            Some(_) => self.more.push(reader),
-        }
-        HandleId(self.last)
+        });
+        id
     }
 
     pub(super) fn get(&self, id: HandleId) -> Option<&Reader> {
-        match &self.first {
-            Some(first) if first.id == id => Some(first),
-            _ => self.more.iter().find(|reader| reader.id == id),
-        }
+        self.readers.iter().find(|reader| reader.id == id)
     }
 
     pub(super) fn get_mut(&mut self, id: HandleId) -> Option<&mut Reader> {
-        match &mut self.first {
-            Some(first) if first.id == id => Some(first),
-            _ => self.more.iter_mut().find(|reader| reader.id == id),
-        }
+        self.readers.iter_mut().find(|reader| reader.id == id)
     }
 
     /// Removes a reader, and returns it if it was there.
     pub(super) fn remove(&mut self, id: HandleId) -> Option<Reader> {
-        let first = self.first.take_if(|reader| reader.id == id);
-        if first.is_some() {
-            self.first = self.more.pop();
-            return first;
-        }
-        let place = self.more.iter().position(|reader| reader.id == id)?;
-        Some(self.more.swap_remove(place))
+        self.readers.remove(|reader| reader.id == id)
     }
 
     /// Removes all readers but one.
     pub(super) fn keep_only(&mut self, id: HandleId) {
-        self.first = self.remove(id);
-        self.more.clear();
+        let kept = self.remove(id);
+        self.readers.clear();
+        kept.into_iter()
+            .for_each(|reader| self.readers.push(reader));
     }
 
     pub(super) fn clear(&mut self) {
-        self.first = None;
-        self.more.clear();
+        self.readers.clear();
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Reader> {
-        self.first.iter().chain(&self.more)
+        self.readers.iter()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Reader> {
-        self.first.iter_mut().chain(&mut self.more)
+        self.readers.iter_mut()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.readers.is_empty()
     }
 
     /// Whether somebody reads beside the one that asks.
     pub(super) fn has_several(&self) -> bool {
-        !self.more.is_empty()
+        self.readers.has_several()
     }
 
     /// Takes the wakers of all that wait.

@@ -45,6 +45,10 @@ impl<B> Source<B> {
         self.promised.exact().is_some()
     }
 
+    fn is_short(&self) -> bool {
+        self.pulled < self.promised.lower()
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.body, Progress::Failed(_))
     }
@@ -92,6 +96,8 @@ where
             }
         };
         let error = match ready!(Pin::new(body).poll_frame(cx)) {
+            // No transport reads on behind the trailers.
+            Some(Ok(frame)) if frame.is_trailers() && self.is_short() => None,
             Some(Ok(frame)) => {
                 let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
                 self.pulled += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -107,9 +113,8 @@ where
     #[cold]
     fn finish(&mut self, error: Option<BoxError>, spent: &mut Option<B>) -> Option<ReplayError> {
         // The replay of a short body would be a whole body of another length.
-        let short = self.pulled < self.promised.lower();
-        let error = error.or_else(|| short.then(|| "request body ended before its length".into()));
-        let Some(error) = error else {
+        let short = || BoxError::from("request body ended before its length");
+        let Some(error) = error.or_else(|| self.is_short().then(short)) else {
             *spent = self.end();
             return None;
         };

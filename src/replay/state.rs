@@ -8,6 +8,7 @@ use super::{
     HandleId, Keep,
     after::After,
     error::{ReplayError, Unreplayable},
+    few::Few,
     patience::Patience,
     readers::Readers,
     source::Source,
@@ -24,8 +25,7 @@ pub(super) struct State<B> {
     kept: Result<(), Unreplayable>,
     /// Whether it will no longer be needed once somebody reads.
     commit_when_read: bool,
-    /// The handle that has read all that there is, until it is revoked; transports drop it then.
-    sent: Option<HandleId>,
+    sent: Few<HandleId>,
     patience: Patience,
 }
 
@@ -37,7 +37,7 @@ impl<B> State<B> {
             readers: Readers::default(),
             kept: Ok(()),
             commit_when_read: false,
-            sent: None,
+            sent: Few::default(),
             patience: Patience::new(keep.timed),
         }
     }
@@ -51,13 +51,13 @@ impl<B> State<B> {
     pub(super) fn revoke_all(&mut self, after: &mut After<B>) {
         after.wake.extend(self.readers.wakers());
         self.readers.clear();
-        self.sent = None;
+        self.sent.clear();
         self.trim(after);
     }
 
     /// Takes the body from one reader.
     pub(super) fn revoke(&mut self, id: HandleId, after: &mut After<B>) {
-        self.sent = self.sent.filter(|sent| *sent != id);
+        self.sent.remove(|sent| *sent == id);
         self.remove(id, after);
     }
 
@@ -87,7 +87,7 @@ impl<B> State<B> {
     }
 
     pub(super) fn is_sent_in_full(&self) -> bool {
-        self.sent.is_some()
+        !self.sent.is_empty()
     }
 
     pub(super) fn waiting_since(&self) -> Option<Instant> {
@@ -185,8 +185,9 @@ where
             let at_end = self.is_at_log_end(id);
             *last = at_end && self.source.is_end_stream();
             // A transport that was told the length does not ask for the end.
-            if *last || trailers || (at_end && self.source.size_hint().upper() == Some(0)) {
-                self.sent = Some(id);
+            let told = at_end && self.source.size_hint().upper() == Some(0);
+            if (*last || trailers || told) && self.sent.iter().all(|sent| *sent != id) {
+                self.sent.push(id);
             }
         }
         polled

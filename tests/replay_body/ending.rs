@@ -124,6 +124,21 @@ fn source_that_ends_short_of_its_length_has_failed() {
 }
 
 #[test]
+fn trailers_short_of_the_length_are_no_clean_end() {
+    let steps = [data("half"), Step::Trailers(some_trailers()), Step::End];
+    let (body, script) = ScriptedBody::new(steps);
+    let replay = Replay::new(body.of_length(8), ROOMY);
+    let mut first = Attempt::start(&replay);
+    let mut lagging = Attempt::start(&replay);
+    first.data();
+    assert!(first.error().is_source_failed());
+    lagging.data();
+    assert!(lagging.error().is_source_failed());
+    assert!(!replay.is_sent_in_full());
+    assert!(script.is_dropped());
+}
+
+#[test]
 fn source_that_keeps_its_length_has_not_failed() {
     let steps = [
         data("half"),
@@ -163,6 +178,22 @@ fn request_whose_body_was_dropped_behind_its_end_was_sent_in_full() {
     second.bytes();
     drop(second);
     assert!(replay.is_sent_in_full());
+}
+
+#[test]
+fn request_that_two_handles_have_sent_was_sent_in_full_when_one_is_revoked() {
+    for revoked in 0..2 {
+        let (replay, _script) = replay([data("one"), Step::End], ROOMY);
+        let mut handles = [Attempt::start(&replay), Attempt::start(&replay)];
+        let ids = handles.each_ref().map(|handle| handle.0.id());
+        handles.iter_mut().for_each(|handle| {
+            handle.bytes();
+        });
+        replay.revoke(ids[revoked]);
+        assert!(replay.is_sent_in_full());
+        replay.revoke(ids[1 - revoked]);
+        assert!(!replay.is_sent_in_full());
+    }
 }
 
 #[test]

@@ -42,7 +42,8 @@ struct State {
 
 /// A body that yields its script's steps, and is pending behind the last of them.
 ///
-/// It is not `Sync`, and panics if it is polled after its end or its failure.
+/// It is not `Sync`, knows the waker of its latest poll only, and panics if it is polled after its end
+/// or its failure.
 pub(crate) struct ScriptedBody {
     script: Script,
     length: Option<u64>,
@@ -129,6 +130,8 @@ impl Body for ScriptedBody {
         let mut state = self.script.lock();
         state.polls += 1;
         assert!(!state.over, "body polled after its end");
+        // Only the latest poll counts.
+        state.waker = None;
         match state.steps.pop_front() {
             None | Some(Step::Pending) => {
                 state.waker = Some(cx.waker().clone());
