@@ -46,9 +46,9 @@ struct Source {
 }
 
 impl Source {
-    fn new(frames: &[Bytes]) -> Self {
+    fn new(frames: Vec<Bytes>) -> Self {
         let left = frames.iter().map(Bytes::len).sum();
-        let frames = frames.to_vec().into_iter();
+        let frames = frames.into_iter();
         Self { frames, left }
     }
 }
@@ -189,7 +189,7 @@ fn first_pass(c: &mut Criterion) {
         group.throughput(Throughput::Elements(frames.len().max(1) as u64));
         let mut bench = |name: &str, pass: fn(Source)| {
             group.bench_function(BenchmarkId::new(name, size), |bencher| {
-                bencher.iter_batched(|| Source::new(&frames), pass, BatchSize::SmallInput);
+                bencher.iter_batched(|| Source::new(frames.clone()), pass, BatchSize::SmallInput);
             });
         };
         bench("bare", |mut source| again_bare(&mut source));
@@ -207,15 +207,15 @@ fn again(c: &mut Criterion) {
     for size in SIZES {
         let frames = frames(size);
         group.throughput(Throughput::Elements(frames.len().max(1) as u64));
-        let mut kept = list(Source::new(&frames));
+        let mut kept = list(Source::new(frames.clone()));
         group.bench_function(BenchmarkId::new("list", size), |bencher| {
             bencher.iter(|| again_list(&mut kept));
         });
-        let mut kept = replay(Source::new(&frames));
+        let mut kept = replay(Source::new(frames.clone()));
         group.bench_function(BenchmarkId::new("replay", size), |bencher| {
             bencher.iter(|| again_replay(&mut kept));
         });
-        let mut kept = collect(Source::new(&frames));
+        let mut kept = collect(Source::new(frames.clone()));
         group.bench_function(BenchmarkId::new("collect", size), |bencher| {
             bencher.iter(|| again_collect(&mut kept));
         });
@@ -239,7 +239,7 @@ fn allocations() {
 
 fn row<K>(size: usize, name: &str, first: fn(Source) -> K, again: fn(&mut K)) {
     let frames = frames(size);
-    let source = Source::new(&frames);
+    let source = Source::new(frames.clone());
     let mut kept = None;
     let first = measure(|| kept = Some(first(source)));
     let again = kept.as_mut().map(|kept| measure(|| again(kept)));

@@ -20,6 +20,9 @@ const ENTRY: usize = 96;
 ///
 /// Large chunks are kept as they came, without copying. Small ones are gathered into blocks, so a
 /// replay can have fewer and larger frames than the first pass; the bytes are the same.
+///
+/// Readers stand between entries. Only the reader that pulled the block that is being filled can
+/// stand behind it: whoever else comes there has read it, and a block that is read is closed.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     entries: VecDeque<Entry>,
@@ -48,14 +51,9 @@ enum Content {
     Trailers(Box<HeaderMap>),
 }
 
-/// A place in the log; the default is its beginning.
+/// A place in the log: how many entries lie before it, counted from the first that ever was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Cursor {
-    /// Entries passed, counted from the first that ever was.
-    entry: u64,
-    /// Bytes passed of the entry under way.
-    offset: usize,
-}
+pub(super) struct Cursor(u64);
 
 impl Log {
     /// Payload bytes held.
@@ -68,9 +66,7 @@ impl Log {
         if length >= SMALL {
             length + ENTRY
         } else if length > self.room {
-            // An empty log lets the old block go, and what is free of it with it.
-            let let_go = if self.is_empty() { self.room } else { 0 };
-            self.next_block(length) + ENTRY - let_go
+            self.next_block(length) + ENTRY
         } else if self.open.is_empty() {
             ENTRY
         } else {
@@ -93,11 +89,6 @@ impl Log {
             self.push(Content::Data(data.clone()), data.len() + ENTRY);
             return;
         }
-        self.push_small(data);
-    }
-
-    #[inline(never)]
-    fn push_small(&mut self, data: &[u8]) {
         if data.len() > self.room {
             self.seal();
             // What stays free of the old block is held for as long as the last of its entries.
@@ -120,39 +111,33 @@ impl Log {
 
     /// The place behind the last frame.
     pub(super) fn end(&self) -> Cursor {
-        Cursor {
-            entry: self.dropped + self.entries.len() as u64,
-            offset: self.open.len(),
-        }
+        let entries = self.entries.len() as u64 + u64::from(!self.open.is_empty());
+        Cursor(self.dropped + entries)
     }
 
-    pub(super) fn is_end(&self, cursor: Cursor) -> bool {
-        self.settle(cursor) == self.end()
-    }
-
-    /// What is at `cursor`, which moves behind it; `None` at the end.
+    /// The frame at `cursor`, which moves behind it; `None` at the end.
     pub(super) fn read(&mut self, cursor: &mut Cursor) -> Option<Frame<Bytes>> {
-        let at = self.settle(*cursor);
-        if at == self.end() {
+        if *cursor == self.end() {
             return None;
         }
-        if self.entry(at).is_none() {
-            self.seal_block();
+        let index = usize::try_from(cursor.0 - self.dropped).ok()?;
+        if index == self.entries.len() {
+            self.seal();
         }
-        let entry = self.entry(at)?;
-        *cursor = at.next();
-        Some(match &entry.content {
-            Content::Data(data) if at.offset == 0 => Frame::data(data.clone()),
-            Content::Data(data) => Frame::data(data.slice(at.offset..)),
+        let frame = match &self.entries.get(index)?.content {
+            Content::Data(data) => Frame::data(data.clone()),
             Content::Trailers(trailers) => Frame::trailers(HeaderMap::clone(trailers)),
-        })
+        };
+        cursor.0 += 1;
+        Some(frame)
     }
 
     /// Drops what lies before `cursor`, and returns how much less memory is held.
+    ///
+    /// What is free of the last block is held on; a log that nobody needs is dropped as a whole.
     pub(super) fn drop_before(&mut self, cursor: Cursor) -> usize {
-        let cursor = self.settle(cursor);
         let mut freed = 0;
-        while self.dropped < cursor.entry {
+        while self.dropped < cursor.0 {
             let Some(entry) = self.entries.pop_front() else {
                 break;
             };
@@ -165,57 +150,22 @@ impl Log {
         freed
     }
 
-    fn entry(&self, cursor: Cursor) -> Option<&Entry> {
-        let index = cursor.entry.checked_sub(self.dropped)?;
-        self.entries.get(usize::try_from(index).ok()?)
-    }
-
-    /// A block can be sealed behind a reader that had read all of it: its place is then the
-    /// beginning of the next entry.
-    pub(super) fn settle(&self, cursor: Cursor) -> Cursor {
-        if cursor.offset == 0 {
-            return cursor;
-        }
-        match self.entry(cursor).map(|entry| &entry.content) {
-            Some(Content::Data(data)) if data.len() == cursor.offset => cursor.next(),
-            _ => cursor,
-        }
-    }
-
-    /// Closes the block that is being filled, if there is one.
+    /// Closes the block that is being filled.
     fn seal(&mut self) {
         if !self.open.is_empty() {
-            self.seal_block();
+            let block = self.open.split().freeze();
+            let cost = block.len() + ENTRY;
+            self.push(Content::Data(block), cost);
         }
-    }
-
-    #[cold]
-    fn seal_block(&mut self) {
-        let block = self.open.split().freeze();
-        let cost = block.len() + ENTRY;
-        self.push(Content::Data(block), cost);
     }
 
     fn push(&mut self, content: Content, cost: usize) {
         self.entries.push_back(Entry { content, cost });
     }
 
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.open.is_empty()
-    }
-
     /// The size of the next block, which is to hold `length` at least.
     fn next_block(&self, length: usize) -> usize {
         (self.block * 2).clamp(BLOCK.0, BLOCK.1).max(length)
-    }
-}
-
-impl Cursor {
-    const fn next(self) -> Self {
-        Self {
-            entry: self.entry + 1,
-            offset: 0,
-        }
     }
 }
 
@@ -260,29 +210,28 @@ mod tests {
     }
 
     #[test]
-    fn reader_in_the_open_block_misses_and_repeats_nothing() {
+    fn block_is_closed_by_whoever_reads_it() {
         let mut log = Log::default();
         log.push_data(&Bytes::from_static(b"one"));
-        let [mut ahead, mut behind] = [log.end(), Cursor::default()];
         log.push_data(&Bytes::from_static(b"two"));
-        assert!(!log.is_end(ahead));
-        assert_eq!(data(&mut log, &mut behind).unwrap(), "onetwo");
-        assert_eq!(data(&mut log, &mut ahead).unwrap(), "two");
+        let mut puller = log.end();
+        let mut other = Cursor::default();
+        assert_eq!(data(&mut log, &mut other).unwrap(), "onetwo");
+        assert_eq!([puller, other], [log.end(); 2]);
         log.push_data(&Bytes::from_static(b"three"));
-        assert_eq!(data(&mut log, &mut ahead).unwrap(), "three");
-        assert_eq!(data(&mut log, &mut behind).unwrap(), "three");
-        assert!(log.is_end(ahead) && log.is_end(behind));
-        assert_eq!(data(&mut log, &mut ahead), None);
+        assert_eq!(data(&mut log, &mut puller).unwrap(), "three");
+        assert_eq!(data(&mut log, &mut other).unwrap(), "three");
+        assert_eq!(data(&mut log, &mut other), None);
     }
 
     #[test]
-    fn block_sealed_behind_a_reader_is_not_read_again() {
+    fn block_that_is_closed_behind_its_puller_is_not_read_again() {
         let mut log = Log::default();
         log.push_data(&Bytes::from_static(b"small"));
         let mut cursor = log.end();
         log.push_data(&Bytes::from(vec![1; SMALL]));
         assert_eq!(data(&mut log, &mut cursor).unwrap().len(), SMALL);
-        assert!(log.is_end(cursor));
+        assert_eq!(cursor, log.end());
     }
 
     #[test]
@@ -294,13 +243,15 @@ mod tests {
             charged += log.cost_of_data(length);
             log.push_data(&Bytes::from(vec![1; length]));
             if length % 3 == 0 {
-                while log.read(&mut cursor).is_some() && length % 2 == 0 {}
+                while cursor.0 + 1 < log.end().0 && length % 2 == 0 {
+                    log.read(&mut cursor);
+                }
                 charged -= log.drop_before(cursor);
             }
             assert!(charged >= log.payload() as usize);
         }
-        while log.read(&mut cursor).is_some() {}
-        charged -= log.drop_before(cursor);
+        log.seal();
+        charged -= log.drop_before(log.end());
         assert_eq!((log.payload(), charged), (0, log.room));
     }
 

@@ -126,12 +126,8 @@ impl<B> State<B> {
         if self.readers.is_empty() {
             after.spent = after.spent.take().or_else(|| self.source.end());
         }
-        for reader in self.readers.iter_mut() {
-            // Once an entry is dropped, a place behind its last byte can no longer be told.
-            reader.at = self.log.settle(reader.at);
-        }
         match self.readers.iter().map(|reader| reader.at).min() {
-            Some(first) if !self.log.is_end(first) => self.log.drop_before(first),
+            Some(first) if first != self.log.end() => self.log.drop_before(first),
             _ => {
                 self.log.clear();
                 for reader in self.readers.iter_mut() {
@@ -247,7 +243,7 @@ where
         let logged = self.source.pulled() - reader.read;
         let left = self.source.size_hint();
         // HTTP/1 has no place for trailers behind a `Content-Length`, and the first pass had none.
-        let trailers_ahead = self.log.ends_in_trailers() && !self.log.is_end(reader.at);
+        let trailers_ahead = self.log.ends_in_trailers() && reader.at != self.log.end();
         let unsized_before = !self.source.is_sized();
         let upper = left.upper().filter(|_| !(trailers_ahead && unsized_before));
         let mut hint = SizeHint::new();
@@ -263,7 +259,7 @@ where
     }
 
     fn is_at_log_end(&self, id: HandleId) -> bool {
-        let at = self.readers.get(id).map(|reader| reader.at);
-        at.is_some_and(|at| self.log.is_end(at))
+        let reader = self.readers.get(id);
+        reader.is_some_and(|reader| reader.at == self.log.end())
     }
 }
