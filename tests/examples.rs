@@ -3,6 +3,9 @@
 #[path = "../examples/axum_gateway.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod axum_gateway;
+#[path = "../examples/hedged_upload.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod hedged_upload;
 #[path = "../examples/outbound_client.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod outbound_client;
@@ -49,6 +52,11 @@ async fn axum_gateway_answers_itself_and_fails_over_for_the_rest() {
         .map(|(s, text)| (*s, text.as_str()))
         .collect();
     assert_eq!(answers, expected);
+}
+
+#[tokio::test]
+async fn hedged_upload_is_whole_at_the_server_that_answers() {
+    assert_eq!(hedged_upload::run().await.unwrap(), "23 bytes");
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@
 //! # }
 //! ```
 //!
+//! Several attempts may read at once, and one of them be [revoked](Replay::revoke) when another has
+//! won: hedging.
+//!
 //! What it promises:
 //!
 //! - **Streaming**: a frame is handed on as it arrives; nothing is collected first, and an attempt
@@ -39,6 +42,10 @@
 //!   trailers a length that was unknown stays so: HTTP/1 sends trailers in chunked bodies only.
 //!
 //! Empty data frames carry nothing and are not kept.
+//!
+//! What it costs: a chunk of at least 4 KiB is kept as it came; smaller ones are copied together, so
+//! that they do not pin the read buffers that they are slices of. A body that is empty from the
+//! start costs no allocation, any other one for what its handles share and those of the log.
 
 mod after;
 mod body;
