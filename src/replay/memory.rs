@@ -22,8 +22,8 @@ struct Shared {
 }
 
 impl ReplayMemory {
-    /// The limit by default: 256 MiB, room for 240 bodies that fill the default cap of each with
-    /// chunks of no less than 2 KiB.
+    /// The limit by default: 256 MiB, room for about 250 bodies that fill the default cap of each
+    /// with chunks of 4 KiB.
     pub const DEFAULT_LIMIT: usize = 256 << 20;
 
     /// A bound of `limit` bytes: payload plus a fixed charge for every frame or block held.
