@@ -1,9 +1,9 @@
 //! A replay over real connections has the framing of the first pass.
 #![cfg(feature = "hyper")]
 
-mod replay_transport {
+mod replay_exchanges {
     mod http1;
-    //mod http2;
+    mod http2;
     #[cfg(feature = "reqwest")]
     mod reqwest;
 }
@@ -13,10 +13,11 @@ mod support {
     pub(crate) mod scripted_body;
 }
 
-use std::{net::SocketAddr, time::Duration};
+use std::{error::Error, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, Version, header, request::Parts};
+use http_body::Body;
 use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, client::conn, server, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -30,11 +31,12 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tower_failover::replay::{Replay, ReplayBody};
+use tower_failover::{
+    failure::{Classify, FailureKind, KnownErrors, Stage},
+    replay::{Replay, ReplayBody},
+};
 
 use support::scripted_body::{Script, ScriptedBody, Step};
-
-type Body = ReplayBody<ScriptedBody>;
 
 /// More than any test's body.
 const ROOMY: u64 = 4 << 20;
@@ -66,7 +68,7 @@ impl Arrived {
 
     /// Reads a body that ends well, and answers.
     async fn read(self) -> Seen {
-        let length = http_body::Body::size_hint(&self.body).exact();
+        let length = self.body.size_hint().exact();
         let body = self.body.collect().await.unwrap();
         let _ = self.answer.send(());
         Seen {
@@ -157,17 +159,22 @@ async fn serve(
     };
 }
 
+/// A body that hyper can send.
+trait Sent: Body<Data = Bytes, Error: Error + Send + Sync> + Send + Unpin + 'static {}
+
+impl<B: Body<Data = Bytes, Error: Error + Send + Sync> + Send + Unpin + 'static> Sent for B {}
+
 type Exchange = JoinHandle<hyper::Result<Response<Incoming>>>;
 
 /// Sends one request on a TCP connection of its own.
-async fn send(addr: SocketAddr, request: Request<Body>) -> Exchange {
+async fn send(addr: SocketAddr, request: Request<impl Sent>) -> Exchange {
     exchange(TcpStream::connect(addr).await.unwrap(), request)
 }
 
 /// Sends one request on a connection.
 fn exchange(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    request: Request<Body>,
+    request: Request<impl Sent>,
 ) -> Exchange {
     let io = TokioIo::new(io);
     tokio::spawn(async move {
@@ -183,6 +190,14 @@ fn exchange(
     })
 }
 
+/// Awaits an exchange that fails, and proves nothing but that its own body failed.
+async fn assert_body_failed(exchange: Exchange) {
+    let error = exchange.await.unwrap().unwrap_err();
+    let evidence = KnownErrors.classify(&error).unwrap();
+    assert_eq!(evidence.stage, Stage::MaybeProcessed, "{error:?}");
+    assert_eq!(evidence.kind, FailureKind::RequestBody, "{error:?}");
+}
+
 /// Returns once nothing moves any more: a paused clock goes on only then. Pipes only; it does not
 /// see what a socket has under way.
 async fn idle(exchange: &mut Exchange) {
@@ -190,7 +205,10 @@ async fn idle(exchange: &mut Exchange) {
     assert!(waited.is_err(), "the exchange has ended: {waited:?}");
 }
 
-fn request(replay: &Replay<ScriptedBody>, version: Version) -> Request<Body> {
+fn request<B>(replay: &Replay<B>, version: Version) -> Request<ReplayBody<B>>
+where
+    B: Body<Error: Error + Send + Sync + 'static> + Unpin,
+{
     Request::post("http://upstream.test/")
         .version(version)
         .header(header::HOST, "upstream.test")

@@ -11,7 +11,7 @@ use tokio::{io::AsyncReadExt, net::TcpListener};
 use tower_failover::replay::Replay;
 
 use crate::{
-    ROOMY, data, exchange, idle, piped, request, send, server, sized,
+    ROOMY, assert_body_failed, data, exchange, idle, piped, request, send, server, sized,
     support::scripted_body::{ScriptedBody, Step},
     trailers, twice, unsized_,
 };
@@ -174,7 +174,7 @@ async fn revoked_upload_is_incomplete_and_the_replay_is_whole() {
         let (read, error) = old.fails().await;
         assert_eq!(read, 0);
         assert_incomplete(&error);
-        assert!(first.await.unwrap().unwrap_err().is_user());
+        assert_body_failed(first).await;
 
         let mut new = told.recv().await.unwrap();
         assert!(new.header(framing).is_some());
@@ -222,7 +222,7 @@ async fn failed_source_leaves_an_incomplete_upload() {
         let (read, error) = arrived.fails().await;
         assert_eq!(read, 0);
         assert_incomplete(&error);
-        assert!(first.await.unwrap().is_err());
+        assert_body_failed(first).await;
         assert!(replay.has_source_failed());
     }
 }
@@ -255,5 +255,5 @@ async fn stalled_upload_is_held_back_and_its_replay_is_whole() {
     let (read, error) = stalled.fails().await;
     assert!(read <= taken, "{read} of {taken} bytes");
     assert_incomplete(&error);
-    assert!(first.await.unwrap().unwrap_err().is_user());
+    assert_body_failed(first).await;
 }
