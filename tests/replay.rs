@@ -11,6 +11,7 @@ mod replay_body {
     mod revoking;
     mod schedules;
     mod streaming;
+    mod threads;
 }
 
 mod support {

@@ -1,4 +1,14 @@
+#[cfg(feature = "hyper")]
+use std::sync::LazyLock;
 use std::{error::Error as StdError, fmt, sync::Arc};
+
+#[cfg(feature = "hyper")]
+use h2::Reason;
+
+/// hyper resets a stream with the reason that it finds below its body's error, and with
+/// INTERNAL_ERROR without one. A revoked body is nobody's fault.
+#[cfg(feature = "hyper")]
+static CANCEL: LazyLock<h2::Error> = LazyLock::new(|| Reason::CANCEL.into());
 
 /// Why a [`ReplayBody`](super::ReplayBody) ended in an error.
 #[derive(Clone, Debug)]
@@ -51,7 +61,13 @@ impl fmt::Display for ReplayError {
 
 impl StdError for ReplayError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|error| error as _)
+        match &self.source {
+            Some(error) => Some(&**error),
+            #[cfg(feature = "hyper")]
+            None => Some(&*CANCEL),
+            #[cfg(not(feature = "hyper"))]
+            None => None,
+        }
     }
 }
 

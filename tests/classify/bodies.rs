@@ -1,6 +1,6 @@
 //! A request body that fails is the sender's fault, whatever it failed with.
 
-use std::io;
+use std::{error::Error as _, io};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -8,8 +8,12 @@ use http::Request;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::io::AsyncReadExt;
-use tower_failover::failure::FailureKind;
+use tower_failover::{
+    failure::FailureKind,
+    replay::{Replay, ReplayError},
+};
 
+use super::layers::Wrapper;
 use super::support::{
     Body, BoxError, Closed, Peer, beside, classify, full, get, h1, h2, maybe_processed, not_sent,
     post, read_head,
@@ -35,6 +39,7 @@ async fn tempting() -> Vec<BoxError> {
         Box::new(connect),
         Box::new(h2::Error::from(h2::Reason::REFUSED_STREAM)),
         Box::new(tower::load_shed::error::Overloaded::new()),
+        Box::new(revoked().await),
     ]
 }
 
@@ -65,6 +70,31 @@ async fn a_failed_body_proves_nothing_on_http2() {
         .await;
         assert_eq!(evidence, maybe_processed(FailureKind::RequestBody));
     }
+}
+
+/// What a replayed body fails with once another attempt has taken its place.
+async fn revoked() -> ReplayError {
+    let replay = Replay::new(String::from("hello"), 1024);
+    let handle = replay.start().expect("untouched");
+    replay.revoke_all();
+    handle.collect().await.expect_err("revoked")
+}
+
+#[tokio::test]
+async fn a_revoked_body_proves_nothing() {
+    let error = revoked().await;
+    assert!(error.is_revoked());
+    let expected = maybe_processed(FailureKind::RequestBody);
+    assert_eq!(classify(&error), expected);
+    assert_eq!(classify(&io::Error::other(error.clone())), expected);
+    assert_eq!(classify(&Wrapper(Wrapper(error))), expected);
+}
+
+#[tokio::test]
+async fn a_revoked_body_tells_hyper_to_cancel_the_stream() {
+    let error = revoked().await;
+    let source = error.source().and_then(|error| error.downcast_ref());
+    assert_eq!(source.and_then(h2::Error::reason), Some(h2::Reason::CANCEL));
 }
 
 #[tokio::test]

@@ -1,0 +1,251 @@
+//! HTTP/2 by hyper.
+
+use std::error::Error as _;
+
+use bytes::Bytes;
+use h2::Reason;
+use http::{Request, Version, header::CONTENT_LENGTH};
+use http_body::Body as _;
+use http_body_util::channel::Channel;
+use tower_failover::replay::{Replay, Unreplayable};
+
+use crate::{
+    Arrived, ROOMY, WINDOW, assert_body_failed, data, exchange, idle, piped, request, send, server,
+    sized,
+    support::scripted_body::{ScriptedBody, Step},
+    trailers, twice, unsized_,
+};
+
+const HTTP2: Version = Version::HTTP_2;
+const FRAME: usize = 16 << 10;
+
+#[tokio::test]
+async fn replay_keeps_content_length_and_trailers() {
+    let steps = [data("one"), Step::Trailers(trailers()), Step::End];
+    let (replay, _script) = sized(steps, 3);
+    for seen in twice(&replay, HTTP2).await {
+        assert_eq!(seen.header(CONTENT_LENGTH), Some("3"));
+        assert_eq!(seen.length, Some(3));
+        assert_eq!(seen.trailers, Some(trailers()));
+        assert_eq!(seen.body, "one");
+    }
+}
+
+#[tokio::test]
+async fn replay_has_its_trailers_and_no_length_before_them() {
+    let (replay, _script) = unsized_([data("one"), Step::Trailers(trailers()), Step::End]);
+    for seen in twice(&replay, HTTP2).await {
+        assert_eq!(seen.header(CONTENT_LENGTH), None);
+        assert_eq!(seen.trailers, Some(trailers()));
+        assert_eq!(seen.body, "one");
+    }
+}
+
+#[tokio::test]
+async fn length_is_told_once_the_source_has_told_it() {
+    let (replay, _script) = unsized_([data("one "), data("two"), Step::End]);
+    let [first, second] = twice(&replay, HTTP2).await;
+    assert_eq!([first.length, second.length], [None, Some(7)]);
+    assert_eq!([first.body, second.body], ["one two", "one two"]);
+}
+
+#[tokio::test]
+async fn headers_of_an_empty_body_end_the_stream() {
+    let (body, script) = ScriptedBody::new([Step::End]);
+    let replay = Replay::new(body.telling_its_end(), ROOMY);
+    let (addr, mut told) = server(HTTP2).await;
+    for _ in 0..2 {
+        let exchange = send(addr, request(&replay, HTTP2)).await;
+        let arrived = told.recv().await.unwrap();
+        assert!(arrived.body.is_end_stream());
+        assert!(arrived.read().await.body.is_empty());
+        exchange.await.unwrap().unwrap();
+        replay.revoke_all();
+    }
+    assert_eq!(script.polls(), 0);
+}
+
+#[tokio::test]
+async fn headers_do_not_end_the_stream_before_the_end_is_known() {
+    let (replay, script) = unsized_([]);
+    let (addr, mut told) = server(HTTP2).await;
+    let exchange = send(addr, request(&replay, HTTP2)).await;
+    let arrived = told.recv().await.unwrap();
+    assert!(!arrived.body.is_end_stream());
+    script.push(Step::End);
+    assert!(arrived.read().await.body.is_empty());
+    exchange.await.unwrap().unwrap();
+    replay.revoke_all();
+
+    let exchange = send(addr, request(&replay, HTTP2)).await;
+    let arrived = told.recv().await.unwrap();
+    assert!(arrived.body.is_end_stream());
+    arrived.read().await;
+    exchange.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn last_data_frame_ends_the_stream() {
+    let (body, _script) = ScriptedBody::new([data("one"), Step::End]);
+    let replay = Replay::new(body.telling_its_end(), ROOMY);
+    let (addr, mut told) = server(HTTP2).await;
+    for _ in 0..2 {
+        let exchange = send(addr, request(&replay, HTTP2)).await;
+        let mut arrived = told.recv().await.unwrap();
+        assert!(!arrived.body.is_end_stream());
+        arrived.takes("one").await;
+        assert!(arrived.body.is_end_stream());
+        arrived.read().await;
+        exchange.await.unwrap().unwrap();
+        replay.revoke_all();
+    }
+}
+
+#[tokio::test]
+async fn replay_goes_on_while_the_client_sends() {
+    let (replay, script) = unsized_([data("one ")]);
+    let (addr, mut told) = server(HTTP2).await;
+    let first = send(addr, request(&replay, HTTP2)).await;
+    let mut old = told.recv().await.unwrap();
+    old.takes("one ").await;
+    replay.revoke_all();
+    let second = send(addr, request(&replay, HTTP2)).await;
+    script.push(data("two "));
+    assert_eq!(reset(&mut old).await, (0, Reason::CANCEL));
+    assert_body_failed(first).await;
+
+    let mut new = told.recv().await.unwrap();
+    new.takes("one two ").await;
+    script.push(data("six"));
+    script.push(Step::Trailers(trailers()));
+    script.push(Step::End);
+    let seen = new.read().await;
+    assert_eq!(seen.body, "six");
+    assert_eq!(seen.trailers, Some(trailers()));
+    second.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn revoked_upload_is_whole_if_it_was_sent() {
+    let (replay, _script) = unsized_([data("one"), Step::End]);
+    let (addr, mut told) = server(HTTP2).await;
+    let first = send(addr, request(&replay, HTTP2)).await;
+    let mut arrived = told.recv().await.unwrap();
+    arrived.takes("one").await;
+    replay.revoke_all();
+    assert!(arrived.read().await.body.is_empty());
+    assert!(first.await.unwrap().is_ok());
+}
+
+/// Reads a body to its reset: what was read before it, and the reason.
+async fn reset(arrived: &mut Arrived) -> (usize, Reason) {
+    let (read, error) = arrived.fails().await;
+    let source = error.source().unwrap();
+    let reset: &h2::Error = source.downcast_ref().unwrap();
+    assert!(reset.is_reset() && reset.is_remote(), "{reset:?}");
+    (read, reset.reason().unwrap())
+}
+
+const LARGE: usize = 1 << 20;
+
+#[tokio::test(start_paused = true)]
+async fn stalled_upload_is_held_back_and_its_replay_is_whole() {
+    let frames = (0..LARGE / FRAME).map(|_| data(vec![1; FRAME]));
+    let (replay, script) = unsized_(frames.chain([Step::End]));
+    let (io, mut told) = piped(HTTP2);
+    let mut first = exchange(io, request(&replay, HTTP2));
+    let mut stalled = told.recv().await.unwrap();
+    idle(&mut first).await;
+    // A frame that has room for its first byte is given to h2, and hyper has the next one at hand.
+    let most = WINDOW as usize / FRAME + 2;
+    assert!(script.polls() <= most, "{} polls", script.polls());
+    let taken = script.polls() * FRAME;
+    assert_eq!(replay.bytes_held(), taken as u64);
+
+    replay.revoke_all();
+    idle(&mut first).await;
+    let (io, mut told) = piped(HTTP2);
+    let second = exchange(io, request(&replay, HTTP2));
+    assert_eq!(told.recv().await.unwrap().read().await.body, vec![1; LARGE]);
+    second.await.unwrap().unwrap();
+
+    // hyper asks the body again once there is room, and finds it revoked.
+    let (read, reason) = reset(&mut stalled).await;
+    assert!(read <= taken, "{read} of {taken} bytes");
+    assert_eq!(reason, Reason::CANCEL);
+    assert_body_failed(first).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn stalled_upload_is_reset_when_its_response_is_dropped() {
+    let frames = (0..LARGE / FRAME).map(|_| data(vec![1; FRAME]));
+    let (replay, _script) = unsized_(frames);
+    let (io, mut told) = piped(HTTP2);
+    let mut first = exchange(io, request(&replay, HTTP2));
+    let mut stalled = told.recv().await.unwrap();
+    idle(&mut first).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    let (read, reason) = reset(&mut stalled).await;
+    assert!(read <= WINDOW as usize, "{read} bytes");
+    assert_eq!(reason, Reason::CANCEL);
+}
+
+#[tokio::test]
+async fn failed_source_resets_the_stream_with_an_internal_error() {
+    let (replay, script) = unsized_([data("one ")]);
+    let (addr, mut told) = server(HTTP2).await;
+    let first = send(addr, request(&replay, HTTP2)).await;
+    let mut arrived = told.recv().await.unwrap();
+    arrived.takes("one ").await;
+    script.push(Step::Fail("gone"));
+    assert_eq!(reset(&mut arrived).await, (0, Reason::INTERNAL_ERROR));
+    assert_body_failed(first).await;
+}
+
+#[tokio::test]
+async fn reset_by_the_client_is_passed_on_with_its_reason() {
+    let (client, _client_script) = unsized_([data("one ")]);
+    let (front, mut told) = server(HTTP2).await;
+    let sent = send(front, request(&client, HTTP2)).await;
+    let Arrived { body, answer, .. } = told.recv().await.unwrap();
+    let replay = Replay::new(body, ROOMY);
+    let (upstream, mut told) = server(HTTP2).await;
+    let first = send(upstream, request(&replay, HTTP2)).await;
+    let mut arrived = told.recv().await.unwrap();
+    arrived.takes("one ").await;
+
+    client.revoke_all();
+    assert_eq!(reset(&mut arrived).await, (0, Reason::CANCEL));
+    assert_body_failed(first).await;
+    assert_body_failed(sent).await;
+    assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
+    drop(answer);
+}
+
+/// hyper takes RST_STREAM with NO_ERROR for the end of a body.
+#[tokio::test]
+async fn upload_that_its_client_stopped_is_not_whole() {
+    let (mut client, body) = Channel::new(1);
+    client.send_data(Bytes::from("one ")).await.unwrap();
+    let (front, mut told) = server(HTTP2).await;
+    let post = Request::post("http://upstream.test/")
+        .version(HTTP2)
+        .header(CONTENT_LENGTH, "7")
+        .body(body)
+        .unwrap();
+    let sent = send(front, post).await;
+    let Arrived { body, answer, .. } = told.recv().await.unwrap();
+    let replay = Replay::new(body, ROOMY);
+    let (upstream, mut told) = server(HTTP2).await;
+    let first = send(upstream, request(&replay, HTTP2)).await;
+    let mut arrived = told.recv().await.unwrap();
+    arrived.takes("one ").await;
+
+    client.abort(h2::Error::from(Reason::NO_ERROR));
+    assert_eq!(reset(&mut arrived).await, (0, Reason::INTERNAL_ERROR));
+    assert_body_failed(first).await;
+    assert_body_failed(sent).await;
+    assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
+    drop(answer);
+}
