@@ -4,11 +4,19 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Frame;
 
-/// A chunk shorter than this is copied next to its neighbours: the slice of a read buffer that it
-/// may be pins the whole buffer, and would cost more to list than to copy.
+/// A chunk shorter than this is copied next to its neighbours: it would cost more to list than to
+/// copy, and pins the whole read buffer that it may be a slice of.
 ///
-/// Half of hyper's first read buffer of 8 KiB: a larger chunk pins at most twice what it is charged.
+/// Half of hyper's first read buffer of 8 KiB.
 const SMALL: usize = 4096;
+
+/// A chunk shorter than this is copied if its body has no known length.
+///
+/// Bytes that are no payload can lie between such chunks, and as many as the sender likes: a chunk
+/// of HTTP/1's chunked coding can begin with any number of zeros. This is half of the largest read
+/// buffer of hyper's HTTP/1 server, so that what is kept pins at most twice what it is charged.
+/// Between the chunks of a body whose length is known lie the frames of other streams at most.
+const SPARSE: usize = 417_792 / 2;
 
 /// Blocks for small chunks grow from the first size to the last.
 const BLOCK: (usize, usize) = (512, 8192);
@@ -18,13 +26,16 @@ const ENTRY: usize = 96;
 
 /// The frames that were pulled from a source, in order.
 ///
-/// Large chunks are kept as they came, without copying. Small ones are gathered into blocks, so a
+/// Large chunks are kept as they came, without copying, unless a body of unknown length could
+/// scatter them over large buffers. Small ones are gathered into blocks, so a
 /// replay can have fewer and larger frames than the first pass; the bytes are the same.
 ///
 /// Readers stand between entries. Only the reader that pulled the block that is being filled can
 /// stand behind it: whoever else comes there has read it, and a block that is read is closed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Log {
+    /// The shortest chunk that is kept as it came.
+    kept_as_is: usize,
     entries: VecDeque<Entry>,
     /// How many entries were dropped from the front.
     dropped: u64,
@@ -56,6 +67,24 @@ enum Content {
 pub(super) struct Cursor(u64);
 
 impl Log {
+    /// A log of a body whose length is known, or is not.
+    pub(super) fn new(is_sized: bool) -> Self {
+        Self {
+            kept_as_is: if is_sized { SMALL } else { SPARSE },
+            entries: VecDeque::new(),
+            dropped: 0,
+            open: BytesMut::new(),
+            block: 0,
+            room: 0,
+            payload: 0,
+        }
+    }
+
+    /// Drops everything; the end is then the beginning.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.kept_as_is == SMALL);
+    }
+
     /// Payload bytes held.
     pub(super) fn payload(&self) -> u64 {
         self.payload
@@ -86,7 +115,12 @@ impl Log {
         self.payload += data.len() as u64;
         if data.len() >= SMALL {
             self.seal();
-            self.push(Content::Data(data.clone()), data.len() + ENTRY);
+            let kept = if data.len() >= self.kept_as_is {
+                data.clone()
+            } else {
+                Bytes::copy_from_slice(data)
+            };
+            self.push(Content::Data(kept), data.len() + ENTRY);
             return;
         }
         if data.len() > self.room {
@@ -180,16 +214,37 @@ mod tests {
     #[test]
     fn large_chunks_are_not_copied() {
         let chunk = Bytes::from(vec![7; SMALL]);
-        let mut log = Log::default();
+        let mut log = Log::new(true);
         log.push_data(&chunk);
         let kept = data(&mut log, &mut Cursor::default()).unwrap();
         assert_eq!(kept.as_ptr(), chunk.as_ptr());
     }
 
     #[test]
+    fn large_chunks_of_a_body_of_unknown_length_do_not_pin_their_buffer() {
+        for (length, is_copied) in [(SPARSE - 1, true), (SPARSE, false)] {
+            let chunk = Bytes::from(vec![7; length]);
+            let mut log = Log::new(false);
+            log.push_data(&chunk);
+            let kept = data(&mut log, &mut Cursor::default()).unwrap();
+            assert_eq!(kept, chunk);
+            assert_eq!(chunk.is_unique(), is_copied);
+        }
+    }
+
+    #[test]
+    fn log_that_is_cleared_still_knows_what_it_copies() {
+        let mut log = Log::new(false);
+        log.clear();
+        let chunk = Bytes::from(vec![7; SMALL]);
+        log.push_data(&chunk);
+        assert!(chunk.is_unique());
+    }
+
+    #[test]
     fn small_chunks_do_not_pin_their_buffer() {
         let chunk = Bytes::from(vec![7; SMALL - 1]);
-        let mut log = Log::default();
+        let mut log = Log::new(true);
         log.push_data(&chunk);
         let kept = data(&mut log, &mut Cursor::default()).unwrap();
         assert_eq!(kept, chunk);
@@ -198,7 +253,7 @@ mod tests {
 
     #[test]
     fn small_chunks_are_gathered() {
-        let mut log = Log::default();
+        let mut log = Log::new(true);
         let mut charged = 0;
         for _ in 0..6_554 {
             charged += log.cost_of_data(10);
@@ -211,7 +266,7 @@ mod tests {
 
     #[test]
     fn block_is_closed_by_whoever_reads_it() {
-        let mut log = Log::default();
+        let mut log = Log::new(true);
         log.push_data(&Bytes::from_static(b"one"));
         log.push_data(&Bytes::from_static(b"two"));
         let mut puller = log.end();
@@ -226,7 +281,7 @@ mod tests {
 
     #[test]
     fn block_that_is_closed_behind_its_puller_is_not_read_again() {
-        let mut log = Log::default();
+        let mut log = Log::new(true);
         log.push_data(&Bytes::from_static(b"small"));
         let mut cursor = log.end();
         log.push_data(&Bytes::from(vec![1; SMALL]));
@@ -236,7 +291,7 @@ mod tests {
 
     #[test]
     fn frees_what_was_taken_and_no_more() {
-        let mut log = Log::default();
+        let mut log = Log::new(true);
         let mut cursor = Cursor::default();
         let mut charged = 0;
         for length in (0..2_000).map(|i| [1, 300, 4095, 3, 5000, 700, 90][i % 7] + i % 13 * 20) {
@@ -257,7 +312,7 @@ mod tests {
 
     #[test]
     fn drops_what_lies_before_a_reader_and_nothing_else() {
-        let mut log = Log::default();
+        let mut log = Log::new(true);
         for byte in 0..3 {
             log.push_data(&Bytes::from(vec![byte; SMALL]));
         }

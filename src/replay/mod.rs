@@ -43,9 +43,11 @@
 //!
 //! Empty data frames carry nothing and are not kept.
 //!
-//! What it costs: a chunk of at least 4 KiB is kept as it came; smaller ones are copied together, so
-//! that they do not pin the read buffers that they are slices of. A body that is empty from the
-//! start costs no allocation, any other one for what its handles share and those of the log.
+//! What it costs: a body that is empty from the start costs no allocation, any other one for what
+//! its handles share and those of the log. The log keeps chunks of at least 4 KiB as they came, and
+//! copies smaller ones together, so that they do not pin the read buffers that they are slices of.
+//! In a body of unknown length it copies chunks of less than 204 KiB, since their sender chooses
+//! what lies between them.
 
 mod after;
 mod body;

@@ -31,9 +31,10 @@ pub(super) struct State<B> {
 
 impl<B> State<B> {
     pub(super) fn new(body: B, promised: SizeHint, keep: Keep) -> Self {
+        let source = Source::new(body, promised);
         Self {
-            source: Source::new(body, promised),
-            log: Store::new(keep.cap, keep.memory),
+            log: Store::new(source.is_sized(), keep.cap, keep.memory),
+            source,
             readers: Readers::default(),
             kept: Ok(()),
             commit_when_read: false,

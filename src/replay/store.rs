@@ -21,9 +21,9 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(cap: u64, memory: Option<ReplayMemory>) -> Self {
+    pub(super) fn new(is_sized: bool, cap: u64, memory: Option<ReplayMemory>) -> Self {
         Self {
-            log: Log::default(),
+            log: Log::new(is_sized),
             cap,
             memory,
             charged: 0,
@@ -66,7 +66,7 @@ impl Store {
 
     /// Drops everything; the end is then the beginning.
     pub(super) fn clear(&mut self) {
-        self.log = Log::default();
+        self.log.clear();
         self.give_back(self.charged);
     }
 

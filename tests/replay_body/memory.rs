@@ -164,13 +164,25 @@ fn tiny_chunks_between_large_ones_are_replayed_in_order() {
 #[test]
 fn large_chunks_are_not_copied() {
     let chunk = Bytes::from(vec![7; 4096]);
-    let (replay, _script) = replay([Step::Data(chunk.clone()), Step::End], ROOMY);
+    let (body, _script) = ScriptedBody::new([Step::Data(chunk.clone()), Step::End]);
+    let replay = Replay::new(body.of_length(4096), ROOMY);
     for _ in 0..3 {
         assert_eq!(Attempt::start(&replay).data().as_ptr(), chunk.as_ptr());
     }
     assert!(!chunk.is_unique());
     replay.commit();
     assert!(chunk.is_unique());
+}
+
+#[test]
+fn large_chunks_of_a_body_of_unknown_length_do_not_pin_their_read_buffers() {
+    let chunk = Bytes::from(vec![7; 200_000]);
+    let (replay, _script) = replay([Step::Data(chunk.clone()), Step::End], ROOMY);
+    let first = Attempt::start(&replay).data();
+    assert_eq!(first.as_ptr(), chunk.as_ptr());
+    drop(first);
+    assert!(chunk.is_unique());
+    assert_eq!(Attempt::start(&replay).bytes(), chunk);
 }
 
 #[test]
