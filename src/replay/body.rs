@@ -87,7 +87,7 @@ where
                     Ok(frame) => {
                         Ok(frame.map_data(|mut data| data.copy_to_bytes(data.remaining())))
                     }
-                    Err(error) => Err(ReplayError::source_failed(error.into().into())),
+                    Err(error) => Err(ReplayError::source_failed(error.into())),
                 }))
             }
             Handle::Shared { shared, id, done } => shared.poll(*id, cx, done),

@@ -5,6 +5,8 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 #[cfg(feature = "hyper")]
 use h2::Reason;
 
+use crate::BoxError;
+
 /// hyper resets a stream with the reason that it finds below its body's error, and with
 /// INTERNAL_ERROR without one. A revoked body is nobody's fault.
 #[cfg(feature = "hyper")]
@@ -20,22 +22,17 @@ pub struct ReplayError {
 impl ReplayError {
     pub(super) const REVOKED: Self = Self { source: None };
 
-    pub(super) fn source_failed(error: Arc<dyn StdError + Send + Sync>) -> Self {
+    pub(super) fn source_failed(error: BoxError) -> Self {
+        #[cfg(feature = "hyper")]
+        let error = without_no_error(error);
         Self {
-            source: Some(error),
+            source: Some(Arc::from(error)),
         }
     }
 
     /// Finds it in `error` or below.
     pub(crate) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            next = error.source();
-        }
-        None
+        find(error)
     }
 
     /// Whether another attempt has taken the place of the one that held the body.
@@ -47,6 +44,28 @@ impl ReplayError {
     pub fn is_source_failed(&self) -> bool {
         self.source.is_some()
     }
+}
+
+/// hyper would reset the stream with NO_ERROR too, which a server takes for the end of a whole body.
+#[cfg(feature = "hyper")]
+fn without_no_error(error: BoxError) -> BoxError {
+    let reason = find::<h2::Error>(&*error).and_then(h2::Error::reason);
+    if reason == Some(Reason::NO_ERROR) {
+        return error.to_string().into();
+    }
+    error
+}
+
+/// Finds an error of one type in `error` or below.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
 }
 
 impl fmt::Display for ReplayError {

@@ -1,8 +1,6 @@
 use std::{
-    error::Error as StdError,
     mem,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -24,7 +22,7 @@ pub(super) struct Source<B> {
 enum Progress<B> {
     Live(B),
     Ended,
-    Failed(Arc<dyn StdError + Send + Sync>),
+    Failed(ReplayError),
 }
 
 impl<B> Source<B> {
@@ -60,7 +58,7 @@ impl<B> Source<B> {
 
     /// Fails a body that cannot be polled again, and returns it.
     pub(super) fn fail(&mut self, error: impl Into<BoxError>) -> Option<B> {
-        self.settle(Progress::Failed(Arc::from(error.into())))
+        self.settle(Progress::Failed(ReplayError::source_failed(error.into())))
     }
 
     /// What ended or failed stays so.
@@ -91,9 +89,7 @@ where
         let body = match &mut self.body {
             Progress::Live(body) => body,
             Progress::Ended => return Poll::Ready(None),
-            Progress::Failed(error) => {
-                return Poll::Ready(Some(Err(ReplayError::source_failed(Arc::clone(error)))));
-            }
+            Progress::Failed(error) => return Poll::Ready(Some(Err(error.clone()))),
         };
         let error = match ready!(Pin::new(body).poll_frame(cx)) {
             // No transport reads on behind the trailers.
@@ -118,9 +114,9 @@ where
             *spent = self.end();
             return None;
         };
-        let error: Arc<dyn StdError + Send + Sync> = Arc::from(error);
-        *spent = self.settle(Progress::Failed(Arc::clone(&error)));
-        Some(ReplayError::source_failed(error))
+        let error = ReplayError::source_failed(error);
+        *spent = self.settle(Progress::Failed(error.clone()));
+        Some(error)
     }
 
     /// What is still to be pulled.

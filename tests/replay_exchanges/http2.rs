@@ -249,3 +249,19 @@ async fn upload_that_its_client_stopped_is_not_whole() {
     assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
     drop(answer);
 }
+
+/// A body from elsewhere than hyper can fail with NO_ERROR: sent on, it would end the body of a
+/// request whose length is not known as if it were whole.
+#[tokio::test]
+async fn source_that_failed_for_no_error_is_not_whole() {
+    let (mut client, body) = Channel::new(1);
+    client.send_data(Bytes::from("one ")).await.unwrap();
+    let replay = Replay::new(body, ROOMY);
+    let (upstream, mut told) = server(HTTP2).await;
+    let first = send(upstream, request(&replay, HTTP2)).await;
+    let mut arrived = told.recv().await.unwrap();
+    arrived.takes("one ").await;
+    client.abort(h2::Error::from(Reason::NO_ERROR));
+    assert_eq!(reset(&mut arrived).await, (0, Reason::INTERNAL_ERROR));
+    assert_body_failed(first).await;
+}
