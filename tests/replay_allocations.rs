@@ -214,3 +214,60 @@ fn body_over_its_cap_logs_nothing() {
     assert_none(measure(|| assert_eq!(read(&mut handle), 64)));
     assert!(replay.check().is_err());
 }
+
+/// Chunks of 4 KiB that lie far apart: a chunk's size can begin with as many zeros as its sender
+/// likes.
+#[cfg(feature = "hyper")]
+#[test]
+fn chunks_that_are_scattered_over_read_buffers_do_not_pin_them() {
+    const CHUNKS: usize = 32;
+    let chunk = [
+        format!("{:0>60000}\r\n", "1000").as_bytes(),
+        &[7; 4096],
+        b"\r\n",
+    ]
+    .concat();
+    let head = b"POST / HTTP/1.1\r\nhost: a.test\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
+    let upload = [&head[..], &chunk.repeat(CHUNKS), b"0\r\n\r\n"].concat();
+
+    let memory = ReplayMemory::default();
+    let mut log = None;
+    let info = measure(|| log = Some(receive(&upload, memory.clone())));
+    let held = memory.held();
+    assert_eq!(log.unwrap().bytes_held(), (CHUNKS * 4096) as u64);
+    assert!(held >= CHUNKS * 4096);
+    assert!(
+        info.bytes_current <= 2 * held as i64,
+        "{held} held, {info:?}"
+    );
+}
+
+/// Receives one upload at a hyper server, and returns its log: all that is left of it.
+#[cfg(feature = "hyper")]
+fn receive(upload: &[u8], memory: ReplayMemory) -> Replay<hyper::body::Incoming> {
+    use std::cell::Cell;
+
+    use hyper::{server::conn::http1, service::service_fn};
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    let received = Cell::new(None);
+    let service = service_fn(async |request: http::Request<hyper::body::Incoming>| {
+        let log = Replay::with_memory(request.into_body(), ROOMY, memory.clone());
+        let mut handle = log.start().unwrap();
+        while let Some(frame) = http_body_util::BodyExt::frame(&mut handle).await {
+            frame.unwrap();
+        }
+        received.set(Some(log));
+        Ok::<_, Infallible>(http::Response::new(Empty::<Bytes>::new()))
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(async {
+        let (mut near, far) = duplex(1 << 20);
+        let serving = http1::Builder::new().serve_connection(TokioIo::new(far), service);
+        let (served, sent) = tokio::join!(serving, near.write_all(upload));
+        served.unwrap();
+        sent.unwrap();
+    });
+    received.into_inner().unwrap()
+}
