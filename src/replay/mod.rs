@@ -343,6 +343,7 @@ mod tests {
         replay.revoke_all();
         let second = replay.start().unwrap();
         replay.commit_when_read();
+        assert!(matches!(poll(&mut body), Poll::Ready(Some(Err(error))) if error.is_revoked()));
         assert_eq!(replay.check(), Ok(()));
         drop(second);
         let mut third = replay.start().unwrap();

@@ -91,9 +91,10 @@ impl Readers {
 
     /// A waker of all that wait and of the one that polls: the one that polled the source last may
     /// not come back to it.
-    pub(super) fn everyone(&self, cx: &Context<'_>) -> Waker {
-        let waiting = self.iter().filter_map(|reader| reader.waker.as_ref());
-        let all = waiting.cloned().chain([cx.waker().clone()]);
+    pub(super) fn everyone(&self, polling: HandleId, cx: &Context<'_>) -> Waker {
+        let others = self.iter().filter(|reader| reader.id != polling);
+        let waiting = others.filter_map(|reader| reader.waker.clone());
+        let all = waiting.chain([cx.waker().clone()]);
         Arc::new(Everyone(all.collect())).into()
     }
 }

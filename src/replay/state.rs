@@ -160,7 +160,8 @@ where
         after: &mut After<B>,
         last: &mut bool,
     ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
-        if self.commit_when_read {
+        // A revoked handle that is polled late reads nothing.
+        if self.commit_when_read && self.readers.get(id).is_some() {
             self.give_up(Unreplayable::Committed, after);
         }
         let Some(reader) = self.readers.get_mut(id) else {
@@ -169,9 +170,7 @@ where
         let polled = match self.log.read(&mut reader.at) {
             Some(frame) => {
                 reader.read += frame.data_ref().map_or(0, |data| data.len() as u64);
-                if self.kept.is_err() {
-                    self.trim(after);
-                }
+                self.trim(after);
                 Poll::Ready(Some(Ok(frame)))
             }
             None => self.pull(id, cx, after),
@@ -198,7 +197,7 @@ where
         after: &mut After<B>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
         let polled = if self.readers.has_several() {
-            let everyone = self.readers.everyone(cx);
+            let everyone = self.readers.everyone(id, cx);
             let cx = &mut Context::from_waker(&everyone);
             self.source.poll(cx, &mut after.spent)
         } else {
