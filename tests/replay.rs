@@ -8,6 +8,7 @@ mod replay_body {
     mod hints;
     mod memory;
     mod model;
+    mod peer_cases;
     mod revoking;
     mod schedules;
     mod streaming;
