@@ -9,14 +9,6 @@ pub(super) struct After<B> {
     pub(super) spent: Option<B>,
 }
 
-impl<B> After<B> {
-    pub(super) fn wake(&mut self) {
-        if !self.wake.is_empty() {
-            self.wake.drain(..).for_each(Waker::wake);
-        }
-    }
-}
-
 impl<B> Default for After<B> {
     fn default() -> Self {
         Self {
@@ -24,5 +16,12 @@ impl<B> Default for After<B> {
             replaced: None,
             spent: None,
         }
+    }
+}
+
+impl<B> Drop for After<B> {
+    /// Wakes even when the source panics: nobody else would.
+    fn drop(&mut self) {
+        self.wake.drain(..).for_each(Waker::wake);
     }
 }

@@ -8,7 +8,9 @@ use std::{
 use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
 
-use super::{HandleId, error::ReplayError, shared::Shared, sync::Arc};
+use super::{
+    error::ReplayError, handle_id::HandleId, readers::ReaderId, shared::Shared, sync::Arc,
+};
 use crate::BoxError;
 
 /// One attempt's handle on a request body that can be read again.
@@ -33,7 +35,7 @@ pub(super) enum Handle<B> {
     Direct(Mutex<B>),
     Shared {
         shared: Arc<Shared<B>>,
-        id: HandleId,
+        id: ReaderId,
         /// Set once everything was yielded: being revoked changes nothing any more.
         done: bool,
     },
@@ -44,7 +46,7 @@ impl<B> ReplayBody<B> {
         Self { handle }
     }
 
-    pub(super) fn shared(shared: &Arc<Shared<B>>, id: HandleId) -> Self {
+    pub(super) fn shared(shared: &Arc<Shared<B>>, id: ReaderId) -> Self {
         Self::new(Handle::Shared {
             shared: Arc::clone(shared),
             id,
@@ -55,8 +57,8 @@ impl<B> ReplayBody<B> {
     /// What [`Replay::revoke`](super::Replay::revoke) knows it by.
     pub fn id(&self) -> HandleId {
         match &self.handle {
-            Handle::Empty | Handle::Direct(_) => HandleId(0),
-            Handle::Shared { id, .. } => *id,
+            Handle::Empty | Handle::Direct(_) => HandleId::EMPTY,
+            Handle::Shared { shared, id, .. } => HandleId::new(shared, *id),
         }
     }
 

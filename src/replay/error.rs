@@ -1,59 +1,69 @@
-#[cfg(feature = "hyper")]
-use std::sync::LazyLock;
 use std::{error::Error as StdError, fmt, sync::Arc};
-
-#[cfg(feature = "hyper")]
-use h2::Reason;
 
 use crate::BoxError;
 
-/// hyper resets a stream with the reason that it finds below its body's error, and with
-/// INTERNAL_ERROR without one. A revoked body is nobody's fault.
-#[cfg(feature = "hyper")]
-static CANCEL: LazyLock<h2::Error> = LazyLock::new(|| Reason::CANCEL.into());
-
 /// Why a [`ReplayBody`](super::ReplayBody) ended in an error.
+///
+/// A transport wraps it in an error of its own, in which [`find`](Self::find) finds it. hyper drops
+/// it over HTTP/2, where all that is left is the reason that the stream was reset with.
+/// [`Replay::has_source_failed`](super::Replay::has_source_failed) tells of a source that failed
+/// however it was sent.
 #[derive(Clone, Debug)]
-pub struct ReplayError {
-    /// The source's own error; without one, the handle was revoked.
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+pub struct ReplayError(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Revoked,
+    LeftBehind(Unreplayable),
+    SourceFailed(Arc<dyn StdError + Send + Sync>),
 }
 
 impl ReplayError {
-    pub(super) const REVOKED: Self = Self { source: None };
+    pub(super) const REVOKED: Self = Self(Kind::Revoked);
+
+    pub(super) const fn left_behind(why: Unreplayable) -> Self {
+        Self(Kind::LeftBehind(why))
+    }
 
     pub(super) fn source_failed(error: BoxError) -> Self {
         #[cfg(feature = "hyper")]
-        let error = without_no_error(error);
-        Self {
-            source: Some(Arc::from(error)),
-        }
+        let error = as_a_failure(error);
+        Self(Kind::SourceFailed(Arc::from(error)))
     }
 
-    /// Finds it in `error` or below.
-    pub(crate) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+    /// Finds one in `error` or below.
+    pub fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
         find(error)
     }
 
-    /// Whether another attempt has taken the place of the one that held the body.
+    /// Whether the handle was revoked, as when another attempt took its place.
     pub fn is_revoked(&self) -> bool {
-        self.source.is_none()
+        matches!(self.0, Kind::Revoked)
+    }
+
+    /// Whether the log that the handle was reading was given up: another handle was ahead of it when
+    /// the body passed a bound. That one goes on.
+    pub fn is_left_behind(&self) -> bool {
+        matches!(self.0, Kind::LeftBehind(_))
     }
 
     /// Whether reading the original body failed.
     pub fn is_source_failed(&self) -> bool {
-        self.source.is_some()
+        matches!(self.0, Kind::SourceFailed(_))
     }
 }
 
-/// hyper would reset the stream with NO_ERROR too, which a server takes for the end of a whole body.
+/// hyper resets a stream with the reason that it finds below its body's error, and with
+/// INTERNAL_ERROR without one. Servers take NO_ERROR for the end of a whole body, and those of hyper
+/// before 1.10 CANCEL too: what was sent would be a request.
 #[cfg(feature = "hyper")]
-fn without_no_error(error: BoxError) -> BoxError {
-    let reason = find::<h2::Error>(&*error).and_then(h2::Error::reason);
-    if reason == Some(Reason::NO_ERROR) {
-        return error.to_string().into();
+fn as_a_failure(error: BoxError) -> BoxError {
+    use h2::Reason;
+
+    match find::<h2::Error>(&*error).and_then(h2::Error::reason) {
+        Some(Reason::NO_ERROR | Reason::CANCEL) => error.to_string().into(),
+        _ => error,
     }
-    error
 }
 
 /// Finds an error of one type in `error` or below.
@@ -70,22 +80,20 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_revoked() {
-            "request body was taken over by another attempt"
-        } else {
-            "reading the request body failed"
+        f.write_str(match &self.0 {
+            Kind::Revoked => "request body was taken back from this attempt",
+            Kind::LeftBehind(_) => "another attempt is ahead in a request body that is not kept",
+            Kind::SourceFailed(_) => "reading the request body failed",
         })
     }
 }
 
 impl StdError for ReplayError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &self.source {
-            Some(error) => Some(&**error),
-            #[cfg(feature = "hyper")]
-            None => Some(&*CANCEL),
-            #[cfg(not(feature = "hyper"))]
-            None => None,
+        match &self.0 {
+            Kind::Revoked => None,
+            Kind::LeftBehind(why) => Some(why),
+            Kind::SourceFailed(error) => Some(&**error),
         }
     }
 }

@@ -15,7 +15,8 @@ const SMALL: usize = 4096;
 /// Bytes that are no payload can lie between such chunks, and as many as the sender likes: a chunk
 /// of HTTP/1's chunked coding can begin with any number of zeros. This is half of the largest read
 /// buffer of hyper's HTTP/1 server, so that what is kept pins at most twice what it is charged.
-/// Between the chunks of a body whose length is known lie the frames of other streams at most.
+/// Between the chunks of a body whose length is known nothing lies in HTTP/1, and in HTTP/2, whose
+/// read buffers are small, other frames.
 const SPARSE: usize = 417_792 / 2;
 
 /// Blocks for small chunks grow from the first size to the last.
@@ -147,6 +148,11 @@ impl Log {
     pub(super) fn end(&self) -> Cursor {
         let entries = self.entries.len() as u64 + u64::from(!self.open.is_empty());
         Cursor(self.dropped + entries)
+    }
+
+    pub(super) fn ends_in_trailers(&self) -> bool {
+        let last = self.entries.back().map(|entry| &entry.content);
+        matches!(last, Some(Content::Trailers(_)))
     }
 
     /// The frame at `cursor`, which moves behind it; `None` at the end.

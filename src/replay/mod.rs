@@ -53,6 +53,7 @@ mod after;
 mod body;
 mod error;
 mod few;
+mod handle_id;
 #[cfg(all(test, replay_loom))]
 mod interleavings;
 mod log;
@@ -74,6 +75,7 @@ use self::{body::Handle, shared::Shared, sync::Arc};
 pub use self::{
     body::ReplayBody,
     error::{ReplayError, Unreplayable},
+    handle_id::HandleId,
     memory::ReplayMemory,
 };
 use crate::BoxError;
@@ -85,10 +87,6 @@ pub struct Replay<B> {
     /// `None`: the body is empty, and nothing needs to be kept.
     shared: Option<Arc<Shared<B>>>,
 }
-
-/// Names one handle of one [`Replay`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HandleId(u64);
 
 /// Tells whether a body can be read again, whatever it is made of.
 pub(crate) trait Check {
@@ -116,7 +114,7 @@ where
     /// With a cap of 0 an untouched body can still be started again, for as long as no handle has
     /// pulled a frame.
     pub fn new(body: B, cap: u64) -> Self {
-        Self::keep(
+        Self::wrap(
             body,
             Keep {
                 cap,
@@ -128,7 +126,7 @@ where
 
     /// As [`new`](Self::new), with a log that also counts against `memory`.
     pub fn with_memory(body: B, cap: u64, memory: ReplayMemory) -> Self {
-        Self::keep(
+        Self::wrap(
             body,
             Keep {
                 cap,
@@ -140,7 +138,7 @@ where
 
     /// Takes a body and starts its first attempt.
     pub(crate) fn begin(body: B, keep: Keep) -> (Self, ReplayBody<B>) {
-        let replay = Self::keep(body, keep);
+        let replay = Self::wrap(body, keep);
         let first = match &replay.shared {
             None => ReplayBody::new(Handle::Empty),
             Some(shared) => ReplayBody::shared(shared, shared.start_first()),
@@ -148,11 +146,11 @@ where
         (replay, first)
     }
 
-    fn keep(body: B, keep: Keep) -> Self {
-        if body.is_end_stream() {
+    fn wrap(body: B, keep: Keep) -> Self {
+        let promised = body.size_hint();
+        if body.is_end_stream() && promised.lower() == 0 {
             return Self { shared: None };
         }
-        let promised = body.size_hint();
         // A body that is known not to fit is not logged at all.
         let fits = promised.lower() <= keep.cap;
         let cap = if fits { keep.cap } else { 0 };
@@ -179,10 +177,13 @@ where
 }
 
 impl<B> Replay<B> {
-    /// Revokes one handle, as when another attempt of several has won. The others are not touched.
+    /// Revokes one handle, as when another attempt of several has won. The others are not touched,
+    /// and another body's handle is none of them.
     pub fn revoke(&self, handle: HandleId) {
         if let Some(shared) = &self.shared {
-            shared.revoke(handle);
+            if let Some(reader) = handle.reader_of(shared) {
+                shared.revoke(reader);
+            }
         }
     }
 

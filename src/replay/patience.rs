@@ -13,7 +13,8 @@ pub(super) enum Patience {
 impl Patience {
     pub(super) fn new(timed: bool) -> Self {
         if timed {
-            Self::Reader(Instant::now())
+            // Until somebody reads.
+            Self::Source
         } else {
             Self::Untimed
         }

@@ -3,7 +3,7 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-use super::{HandleId, few::Few, log::Cursor};
+use super::{few::Few, log::Cursor};
 
 /// The handles that are neither revoked nor dropped.
 #[derive(Default)]
@@ -12,21 +12,25 @@ pub(super) struct Readers {
     last: u64,
 }
 
+/// Names one handle among those of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ReaderId(u64);
+
 /// One handle's place in the body.
 pub(super) struct Reader {
-    id: HandleId,
+    pub(super) id: ReaderId,
     pub(super) at: Cursor,
     /// Payload bytes read so far.
     pub(super) read: u64,
-    /// Set while the reader waits at the log's end.
+    /// Whom to wake; it is kept for the next wait.
     waker: Option<Waker>,
 }
 
 impl Readers {
     /// Adds a reader that stands at the beginning.
-    pub(super) fn add(&mut self) -> HandleId {
+    pub(super) fn add(&mut self) -> ReaderId {
         self.last += 1;
-        let id = HandleId(self.last);
+        let id = ReaderId(self.last);
         self.readers.push(Reader {
             id,
             at: Cursor::default(),
@@ -36,25 +40,22 @@ impl Readers {
         id
     }
 
-    pub(super) fn get(&self, id: HandleId) -> Option<&Reader> {
+    pub(super) fn get(&self, id: ReaderId) -> Option<&Reader> {
         self.readers.iter().find(|reader| reader.id == id)
     }
 
-    pub(super) fn get_mut(&mut self, id: HandleId) -> Option<&mut Reader> {
+    pub(super) fn get_mut(&mut self, id: ReaderId) -> Option<&mut Reader> {
         self.readers.iter_mut().find(|reader| reader.id == id)
     }
 
     /// Removes a reader, and returns it if it was there.
-    pub(super) fn remove(&mut self, id: HandleId) -> Option<Reader> {
+    pub(super) fn remove(&mut self, id: ReaderId) -> Option<Reader> {
         self.readers.remove(|reader| reader.id == id)
     }
 
-    /// Removes all readers but one.
-    pub(super) fn keep_only(&mut self, id: HandleId) {
-        let kept = self.remove(id);
-        self.readers.clear();
-        kept.into_iter()
-            .for_each(|reader| self.readers.push(reader));
+    /// Removes one of the others, and returns it if there was one.
+    pub(super) fn remove_beside(&mut self, id: ReaderId) -> Option<Reader> {
+        self.readers.remove(|reader| reader.id != id)
     }
 
     pub(super) fn clear(&mut self) {
@@ -84,14 +85,14 @@ impl Readers {
     }
 
     /// Takes the wakers of all that wait but one.
-    pub(super) fn wakers_beside(&mut self, id: HandleId) -> impl Iterator<Item = Waker> {
+    pub(super) fn wakers_beside(&mut self, id: ReaderId) -> impl Iterator<Item = Waker> {
         let others = self.iter_mut().filter(move |reader| reader.id != id);
         others.filter_map(|reader| reader.waker.take())
     }
 
     /// A waker of all that wait and of the one that polls: the one that polled the source last may
     /// not come back to it.
-    pub(super) fn everyone(&self, polling: HandleId, cx: &Context<'_>) -> Waker {
+    pub(super) fn everyone(&self, polling: ReaderId, cx: &Context<'_>) -> Waker {
         let others = self.iter().filter(|reader| reader.id != polling);
         let waiting = others.filter_map(|reader| reader.waker.clone());
         let all = waiting.chain([cx.waker().clone()]);

@@ -5,9 +5,10 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::{
-    HandleId, Keep,
+    Keep,
     after::After,
     error::{ReplayError, Unreplayable},
+    readers::ReaderId,
     state::State,
     sync::Mutex,
 };
@@ -16,8 +17,8 @@ use crate::BoxError;
 /// One body's source and log, shared by the owner and the handles.
 ///
 /// Wakers are woken and dropped, and the source is dropped, after the lock is released: all of them
-/// can run foreign code, which may drop a handle of this very body. The source is polled under the
-/// lock, so its poll must not.
+/// can run foreign code, which may drop a handle of this very body. The source is polled and frames
+/// are dropped under the lock, so neither may.
 pub(super) struct Shared<B> {
     state: Mutex<State<B>>,
 }
@@ -29,12 +30,12 @@ impl<B> Shared<B> {
         }
     }
 
-    pub(super) fn start(&self) -> Result<HandleId, Unreplayable> {
+    pub(super) fn start(&self) -> Result<ReaderId, Unreplayable> {
         self.with(|state, _| state.check().map(|()| state.add_reader()))
     }
 
     /// Starts reading a body that nobody has touched.
-    pub(super) fn start_first(&self) -> HandleId {
+    pub(super) fn start_first(&self) -> ReaderId {
         self.with(|state, _| state.add_reader())
     }
 
@@ -42,12 +43,12 @@ impl<B> Shared<B> {
         self.with(State::revoke_all);
     }
 
-    pub(super) fn revoke(&self, id: HandleId) {
+    pub(super) fn revoke(&self, id: ReaderId) {
         self.with(|state, after| state.revoke(id, after));
     }
 
     /// Forgets a handle that is dropped.
-    pub(super) fn remove(&self, id: HandleId) {
+    pub(super) fn remove(&self, id: ReaderId) {
         self.with(|state, after| state.remove(id, after));
     }
 
@@ -82,7 +83,7 @@ impl<B> Shared<B> {
         self.with(|state, _| state.waiting_since())
     }
 
-    /// The only way to the state.
+    /// The only way to the state. The lock is released before what comes after is dropped.
     ///
     /// A panic in the source leaves a source that cannot be polled again, and nothing else undone.
     fn with<T>(&self, work: impl FnOnce(&mut State<B>, &mut After<B>) -> T) -> T {
@@ -95,10 +96,7 @@ impl<B> Shared<B> {
                 state
             }
         };
-        let done = work(&mut state, &mut after);
-        drop(state);
-        after.wake();
-        done
+        work(&mut state, &mut after)
     }
 }
 
@@ -110,18 +108,18 @@ where
     /// What comes next; `last` is set if nothing comes behind it.
     pub(super) fn poll(
         &self,
-        id: HandleId,
+        id: ReaderId,
         cx: &mut Context<'_>,
         last: &mut bool,
     ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
         self.with(|state, after| state.poll(id, cx, after, last))
     }
 
-    pub(super) fn size_hint(&self, id: HandleId) -> SizeHint {
+    pub(super) fn size_hint(&self, id: ReaderId) -> SizeHint {
         self.with(|state, _| state.size_hint(id))
     }
 
-    pub(super) fn is_end_stream(&self, id: HandleId) -> bool {
+    pub(super) fn is_end_stream(&self, id: ReaderId) -> bool {
         self.with(|state, _| state.is_end_stream(id))
     }
 }

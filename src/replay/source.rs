@@ -47,6 +47,11 @@ impl<B> Source<B> {
         self.pulled < self.promised.lower()
     }
 
+    fn has_room_for(&self, length: u64) -> bool {
+        let most = self.promised.exact().unwrap_or(u64::MAX);
+        length <= most.saturating_sub(self.pulled)
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         matches!(self.body, Progress::Failed(_))
     }
@@ -96,8 +101,12 @@ where
             Some(Ok(frame)) if frame.is_trailers() && self.is_short() => None,
             Some(Ok(frame)) => {
                 let frame = frame.map_data(|mut data| data.copy_to_bytes(data.remaining()));
-                self.pulled += frame.data_ref().map_or(0, |data| data.len() as u64);
-                return Poll::Ready(Some(Ok(frame)));
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                if self.has_room_for(length) {
+                    self.pulled += length;
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Some("request body is longer than its length".into())
             }
             Some(Err(error)) => Some(error.into()),
             None => None,
@@ -130,9 +139,14 @@ where
 
     pub(super) fn is_end_stream(&self) -> bool {
         match &self.body {
-            Progress::Live(body) => body.is_end_stream(),
+            Progress::Live(body) => body.is_end_stream() && !self.is_short(),
             Progress::Ended => true,
             Progress::Failed(_) => false,
         }
+    }
+
+    /// Whether a transport that goes by the length has no reason to ask for more.
+    pub(super) fn is_told_to_end(&self) -> bool {
+        self.size_hint().upper() == Some(0) && !self.is_short()
     }
 }

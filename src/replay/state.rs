@@ -5,12 +5,12 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::{
-    HandleId, Keep,
+    Keep,
     after::After,
     error::{ReplayError, Unreplayable},
     few::Few,
     patience::Patience,
-    readers::Readers,
+    readers::{ReaderId, Readers},
     source::Source,
     store::Store,
 };
@@ -25,7 +25,9 @@ pub(super) struct State<B> {
     kept: Result<(), Unreplayable>,
     /// Whether it will no longer be needed once somebody reads.
     commit_when_read: bool,
-    sent: Few<HandleId>,
+    sent: Few<ReaderId>,
+    /// The handles whose log was given up before they had read it, and why.
+    left_behind: Few<(ReaderId, Unreplayable)>,
     patience: Patience,
 }
 
@@ -39,11 +41,12 @@ impl<B> State<B> {
             kept: Ok(()),
             commit_when_read: false,
             sent: Few::default(),
+            left_behind: Few::default(),
             patience: Patience::new(keep.timed),
         }
     }
 
-    pub(super) fn add_reader(&mut self) -> HandleId {
+    pub(super) fn add_reader(&mut self) -> ReaderId {
         self.patience.is_with_reader();
         self.readers.add()
     }
@@ -57,13 +60,13 @@ impl<B> State<B> {
     }
 
     /// Takes the body from one reader.
-    pub(super) fn revoke(&mut self, id: HandleId, after: &mut After<B>) {
+    pub(super) fn revoke(&mut self, id: ReaderId, after: &mut After<B>) {
         self.sent.remove(|sent| *sent == id);
         self.remove(id, after);
     }
 
     /// Forgets a reader.
-    pub(super) fn remove(&mut self, id: HandleId, after: &mut After<B>) {
+    pub(super) fn remove(&mut self, id: ReaderId, after: &mut After<B>) {
         let Some(reader) = self.readers.remove(id) else {
             return;
         };
@@ -115,6 +118,7 @@ impl<B> State<B> {
     pub(super) fn source_panicked(&mut self, after: &mut After<B>) {
         if let Some(spent) = self.source.fail("request body panicked") {
             after.spent = Some(spent);
+            after.wake.extend(self.readers.wakers());
             self.give_up(Unreplayable::SourceFailed, after);
         }
     }
@@ -125,7 +129,9 @@ impl<B> State<B> {
             return;
         }
         if self.readers.is_empty() {
-            after.spent = after.spent.take().or_else(|| self.source.end());
+            if let Some(spent) = self.source.end() {
+                after.spent = Some(spent);
+            }
         }
         match self.readers.iter().map(|reader| reader.at).min() {
             Some(first) if first != self.log.end() => self.log.drop_before(first),
@@ -138,11 +144,21 @@ impl<B> State<B> {
         }
     }
 
+    fn why_removed(&self, id: ReaderId) -> ReplayError {
+        let mut left_behind = self.left_behind.iter();
+        match left_behind.find(|(left, _)| *left == id) {
+            Some((_, why)) => ReplayError::left_behind(*why),
+            None => ReplayError::REVOKED,
+        }
+    }
+
     /// Gives up the log; only the reader that stands at its end can go on.
-    fn lose(&mut self, why: Unreplayable, puller: HandleId, after: &mut After<B>) {
+    fn lose(&mut self, why: Unreplayable, puller: ReaderId, after: &mut After<B>) {
         self.kept = self.kept.and(Err(why));
-        after.wake.extend(self.readers.wakers());
-        self.readers.keep_only(puller);
+        while let Some(reader) = self.readers.remove_beside(puller) {
+            self.left_behind.push((reader.id, why));
+            after.wake.extend(reader.into_waker());
+        }
         self.trim(after);
     }
 }
@@ -155,7 +171,7 @@ where
     /// What comes next for a reader; `last` is set if nothing comes behind it.
     pub(super) fn poll(
         &mut self,
-        id: HandleId,
+        id: ReaderId,
         cx: &mut Context<'_>,
         after: &mut After<B>,
         last: &mut bool,
@@ -165,7 +181,7 @@ where
             self.give_up(Unreplayable::Committed, after);
         }
         let Some(reader) = self.readers.get_mut(id) else {
-            return Poll::Ready(Some(Err(ReplayError::REVOKED)));
+            return Poll::Ready(Some(Err(self.why_removed(id))));
         };
         let polled = match self.log.read(&mut reader.at) {
             Some(frame) => {
@@ -180,9 +196,9 @@ where
             let trailers = matches!(frame, Some(Ok(frame)) if frame.is_trailers());
             let at_end = self.is_at_log_end(id);
             *last = at_end && self.source.is_end_stream();
-            // A transport that was told the length does not ask for the end.
-            let told = at_end && self.source.size_hint().upper() == Some(0);
-            if (*last || trailers || told) && self.sent.iter().all(|sent| *sent != id) {
+            if (*last || trailers || (at_end && self.source.is_told_to_end()))
+                && self.sent.iter().all(|sent| *sent != id)
+            {
                 self.sent.push(id);
             }
         }
@@ -192,7 +208,7 @@ where
     /// Reads on from the source, for a reader that has read the whole log.
     fn pull(
         &mut self,
-        id: HandleId,
+        id: ReaderId,
         cx: &mut Context<'_>,
         after: &mut After<B>,
     ) -> Poll<Option<Result<Frame<Bytes>, ReplayError>>> {
@@ -221,7 +237,7 @@ where
     }
 
     /// Keeps what was pulled for whoever may need it, and moves the reader that pulled it behind it.
-    fn append(&mut self, puller: HandleId, frame: &Frame<Bytes>, after: &mut After<B>) {
+    fn append(&mut self, puller: ReaderId, frame: &Frame<Bytes>, after: &mut After<B>) {
         let pushed = if self.kept.is_ok() || self.readers.has_several() {
             self.log.push(frame)
         } else {
@@ -236,7 +252,7 @@ where
         }
     }
 
-    pub(super) fn size_hint(&self, id: HandleId) -> SizeHint {
+    pub(super) fn size_hint(&self, id: ReaderId) -> SizeHint {
         let Some(reader) = self.readers.get(id) else {
             return SizeHint::default();
         };
@@ -254,11 +270,11 @@ where
         hint
     }
 
-    pub(super) fn is_end_stream(&self, id: HandleId) -> bool {
+    pub(super) fn is_end_stream(&self, id: ReaderId) -> bool {
         self.is_at_log_end(id) && self.source.is_end_stream()
     }
 
-    fn is_at_log_end(&self, id: HandleId) -> bool {
+    fn is_at_log_end(&self, id: ReaderId) -> bool {
         let reader = self.readers.get(id);
         reader.is_some_and(|reader| reader.at == self.log.end())
     }

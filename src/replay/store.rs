@@ -1,5 +1,3 @@
-use std::ops::Deref;
-
 use bytes::Bytes;
 use http_body::Frame;
 
@@ -16,8 +14,6 @@ pub(super) struct Store {
     memory: Option<ReplayMemory>,
     /// What the log has taken from the memory.
     charged: usize,
-    /// Whether the log ends in trailers.
-    trailers: bool,
 }
 
 impl Store {
@@ -27,7 +23,6 @@ impl Store {
             cap,
             memory,
             charged: 0,
-            trailers: false,
         }
     }
 
@@ -45,7 +40,6 @@ impl Store {
         } else if let Some(trailers) = frame.trailers_ref() {
             self.charge(Log::cost_of_trailers(trailers))?;
             self.log.push_trailers(trailers);
-            self.trailers = true;
         }
         Ok(())
     }
@@ -54,8 +48,18 @@ impl Store {
         self.log.read(cursor)
     }
 
+    /// The place behind the last frame.
+    pub(super) fn end(&self) -> Cursor {
+        self.log.end()
+    }
+
     pub(super) fn ends_in_trailers(&self) -> bool {
-        self.trailers
+        self.log.ends_in_trailers()
+    }
+
+    /// Payload bytes held.
+    pub(super) fn payload(&self) -> u64 {
+        self.log.payload()
     }
 
     /// Drops what lies before `cursor`.
@@ -87,14 +91,6 @@ impl Store {
         if let Some(memory) = &self.memory {
             memory.give_back(bytes);
         }
-    }
-}
-
-impl Deref for Store {
-    type Target = Log;
-
-    fn deref(&self) -> &Log {
-        &self.log
     }
 }
 

@@ -1,10 +1,16 @@
 //! The end and the failure of the source are remembered.
 
 use std::{
+    convert::Infallible,
     error::Error,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
 };
 
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio_test::task;
 use tower_failover::replay::{Replay, Unreplayable};
 
 use crate::{
@@ -104,11 +110,71 @@ fn attempt_that_waits_is_woken_when_the_one_that_saw_a_panic_is_dropped() {
     let mut waiting = Attempt::start(&replay);
     waiting.pending();
     let mut panicking = Attempt::start(&replay);
-    script.push(Step::Panic);
+    script.push_silently(Step::Panic);
     assert!(catch_unwind(AssertUnwindSafe(|| panicking.poll())).is_err());
+    assert!(!waiting.is_woken());
     drop(panicking);
     assert!(waiting.is_woken());
     assert!(waiting.error().is_source_failed());
+}
+
+/// Yields one chunk at its second poll, and panics when it is then asked for its length.
+struct PanicsWhenAsked {
+    polls: usize,
+}
+
+impl Body for PanicsWhenAsked {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.polls += 1;
+        match self.polls {
+            2 => Poll::Ready(Some(Ok(Frame::data(Bytes::from("one"))))),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        assert!(self.polls < 2, "asked");
+        false
+    }
+}
+
+#[test]
+fn attempt_that_waits_is_woken_though_the_one_that_pulled_panics() {
+    let replay = Replay::new(PanicsWhenAsked { polls: 0 }, ROOMY);
+    let [mut waiting, mut panicking] = [(); 2].map(|()| task::spawn(replay.start().unwrap()));
+    assert!(waiting.enter(|cx, body| body.poll_frame(cx)).is_pending());
+    let poll = || panicking.enter(|cx, body| body.poll_frame(cx));
+    assert!(catch_unwind(AssertUnwindSafe(poll)).is_err());
+    assert!(waiting.is_woken());
+}
+
+#[test]
+fn source_that_goes_on_past_its_length_has_failed() {
+    let steps = [data("1234"), data(""), data("5"), Step::End];
+    let (body, _script) = ScriptedBody::new(steps);
+    let replay = Replay::new(body.of_length(4), ROOMY);
+    let mut first = Attempt::start(&replay);
+    first.data();
+    first.data();
+    assert!(first.error().is_source_failed());
+    assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
+}
+
+#[test]
+fn short_source_that_tells_its_end_has_failed() {
+    for steps in [vec![Step::End], vec![data("half"), Step::End]] {
+        let (body, _script) = ScriptedBody::new(steps);
+        let replay = Replay::new(body.of_length(8).telling_its_end(), ROOMY);
+        let mut first = Attempt::start(&replay);
+        assert!(first.read().error.unwrap().is_source_failed());
+        assert!(!first.is_end_stream() && !replay.is_sent_in_full());
+    }
 }
 
 #[test]

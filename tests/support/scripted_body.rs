@@ -91,6 +91,11 @@ impl Script {
         self.wake();
     }
 
+    /// Adds a step, and wakes nobody.
+    pub(crate) fn push_silently(&self, step: Step) {
+        self.lock().steps.push_back(step);
+    }
+
     /// Wakes whoever polled last.
     pub(crate) fn wake(&self) {
         let waker = self.lock().waker.take();
@@ -164,7 +169,7 @@ impl Body for ScriptedBody {
 
     fn size_hint(&self) -> SizeHint {
         match self.length {
-            Some(length) => SizeHint::with_exact(length - self.script.lock().yielded),
+            Some(length) => SizeHint::with_exact(length.saturating_sub(self.script.lock().yielded)),
             None => SizeHint::default(),
         }
     }

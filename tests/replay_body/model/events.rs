@@ -43,6 +43,7 @@ events! {
     PolledAfterTheEnd,
     PolledAfterTheFailure,
     PolledAfterRevocation,
+    FoundItselfLeftBehind,
     // Waking.
     PendingHandleMoved,
     MovedHandleWokenByAnother,
@@ -55,8 +56,8 @@ events! {
     OverCapByItsLength,
     NoMemory,
     NoMemoryBesideTheRival,
-    LossRevokedAnother,
-    LossRevokedAPendingHandle,
+    LossLeftAnotherBehind,
+    LossLeftAPendingHandleBehind,
     LossAfterTheCommit,
     RivalRefused,
     // Giving up.

@@ -33,8 +33,10 @@ pub(crate) struct Model {
 pub(crate) struct Reader {
     pub(crate) read: u64,
     pub(crate) trailers: bool,
-    /// Whether it was revoked, or lost the log.
+    /// Whether it was revoked, or left behind.
     pub(crate) revoked: bool,
+    /// Whether it lost the log.
+    pub(crate) left_behind: bool,
     /// Whether it was told the end when it was polled.
     pub(crate) done: bool,
     /// Whether it has read all that there is, and was not revoked.
@@ -48,6 +50,7 @@ pub(crate) struct Reader {
 impl Model {
     pub(crate) fn new(plan: &Plan) -> Self {
         let empty = plan.tells_end && plan.ready > 0 && plan.parts[0] == Part::End;
+        let empty = empty && plan.promised().unwrap_or(0) == 0;
         Self {
             sent: plan.ready,
             taken: 0,
@@ -155,6 +158,8 @@ impl Model {
         let reader = &self.readers[index];
         if reader.done {
             Outcome::Over(Source::Ended)
+        } else if reader.left_behind {
+            Outcome::LeftBehind
         } else if reader.revoked {
             Outcome::Revoked
         } else if reader.read < self.pulled {
@@ -214,6 +219,7 @@ impl Model {
     pub(crate) fn lose(&mut self, why: Unreplayable, puller: usize) {
         self.kept = self.kept.and(Err(why));
         for (index, reader) in self.readers.iter_mut().enumerate() {
+            reader.left_behind |= index != puller && !reader.revoked;
             reader.revoked |= index != puller;
         }
     }
@@ -221,7 +227,10 @@ impl Model {
     /// Whether the source tells that nothing follows what was pulled.
     pub(super) fn tells_end(&self) -> bool {
         match self.source {
-            Source::Live => self.plan.tells_end && self.next() == Some(Part::End),
+            Source::Live => {
+                let short = Some(self.pulled) < self.plan.promised();
+                self.plan.tells_end && self.next() == Some(Part::End) && !short
+            }
             Source::Ended => true,
             Source::Failed { .. } => false,
         }

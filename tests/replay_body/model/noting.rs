@@ -22,6 +22,7 @@ impl World {
         events.add_if(moved, Event::MovedHandleWokenByAnother);
         match outcome {
             Outcome::Revoked => events.add_if(reader.polls > 0, Event::PolledAfterRevocation),
+            Outcome::LeftBehind => events.add_if(reader.polls > 0, Event::FoundItselfLeftBehind),
             Outcome::Logged { .. } => {
                 let unknown = self.model.size_hint(reader).upper().is_none();
                 let ahead = unknown && self.model.pulled_trailers;
@@ -88,8 +89,8 @@ impl World {
         let others: Vec<_> = others.map(|(_, (handle, _))| handle.pending).collect();
         let cap = self.model.cap();
         let events = &mut self.events;
-        events.add_if(!others.is_empty(), Event::LossRevokedAnother);
-        events.add_if(others.contains(&true), Event::LossRevokedAPendingHandle);
+        events.add_if(!others.is_empty(), Event::LossLeftAnotherBehind);
+        events.add_if(others.contains(&true), Event::LossLeftAPendingHandleBehind);
         events.add_if(self.model.kept.is_err(), Event::LossAfterTheCommit);
         if why == Unreplayable::NoMemory {
             events.add(Event::NoMemory);

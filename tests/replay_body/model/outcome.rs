@@ -17,6 +17,7 @@ pub(crate) enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Revoked,
+    LeftBehind,
     /// What was pulled before. Frames that are kept may be merged: these are all the bytes.
     Logged {
         left: u64,

@@ -126,18 +126,18 @@ fn assert_content(data: &Bytes, from: u64) {
 
 fn assert_fails(error: &ReplayError, outcome: Outcome) {
     let failure = match outcome {
-        Outcome::Revoked => None,
+        Outcome::Revoked | Outcome::LeftBehind => None,
         Outcome::Over(Source::Failed { short }) | Outcome::Ends(Source::Failed { short }) => {
             Some(short)
         }
         _ => panic!("{error:?} in place of {outcome:?}"),
     };
     assert_eq!(error.is_source_failed(), failure.is_some());
-    assert_eq!(error.is_revoked(), failure.is_none());
+    assert_eq!(error.is_revoked(), outcome == Outcome::Revoked);
+    assert_eq!(error.is_left_behind(), outcome == Outcome::LeftBehind);
     let cause = error.source().map(ToString::to_string);
     match failure {
-        // Only hyper is told why.
-        None => assert_eq!(cause.is_some(), cfg!(feature = "hyper")),
+        None => assert_eq!(cause.is_some(), error.is_left_behind()),
         Some(short) => assert_eq!(cause.as_deref() == Some(content::FAILURE), !short),
     }
 }
