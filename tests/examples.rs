@@ -16,9 +16,13 @@ mod pingora_guide;
 #[expect(dead_code, reason = "its `main`")]
 mod tower_balance;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
+use axum::Router;
+use bytes::Bytes;
 use http::StatusCode;
+use http_body_util::channel::Channel;
+use tokio::{net::TcpSocket, sync::Barrier};
 
 #[tokio::test]
 async fn pingora_guide_goes_to_the_second_peer_and_then_gives_up() {
@@ -57,6 +61,54 @@ async fn axum_gateway_answers_itself_and_fails_over_for_the_rest() {
 #[tokio::test]
 async fn hedged_upload_is_whole_at_the_server_that_answers() {
     assert_eq!(hedged_upload::run().await.unwrap(), "23 bytes");
+}
+
+#[tokio::test]
+async fn hedged_upload_survives_a_server_that_is_down() {
+    let refusing = TcpSocket::new_v4().unwrap();
+    refusing.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let down = format!("http://{}/", refusing.local_addr().unwrap());
+    let well = hedged_upload::counting().await.unwrap();
+    let [first, second] = [[&down, &well], [&well, &down]].map(|servers| async move {
+        let chunk = Bytes::from("an upload");
+        hedged_upload::put(servers.map(String::clone), [chunk]).await
+    });
+    assert_eq!(first.await.unwrap(), "9 bytes");
+    assert_eq!(second.await.unwrap(), "9 bytes");
+}
+
+/// One of the two attempts loses what was not kept, and the other must not be given up for it.
+#[tokio::test]
+async fn hedged_upload_survives_the_cap() {
+    let both_asked = Arc::new(Barrier::new(3));
+    let [one, two] = [(); 2].map(|()| {
+        let both_asked = Arc::clone(&both_asked);
+        let app = Router::new().fallback(async move |request: axum::extract::Request| {
+            both_asked.wait().await;
+            let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+            body.map_or_else(
+                |_| String::from("cut"),
+                |body| format!("{} bytes", body.len()),
+            )
+        });
+        hedged_upload::serve(app)
+    });
+    let hedged = hedged_upload::Hedged::new([one.await.unwrap(), two.await.unwrap()]);
+    let (mut sender, upload) = Channel::new(1);
+    let sending = async {
+        for sent in 0..32 {
+            if sent == 8 {
+                both_asked.wait().await;
+            }
+            sender
+                .send_data(Bytes::from(vec![7; 64 << 10]))
+                .await
+                .unwrap();
+        }
+        drop(sender);
+    };
+    let (answer, ()) = tokio::join!(hedged.put(upload), sending);
+    assert_eq!(answer.unwrap(), "2097152 bytes");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ fn data(bytes: impl Into<Bytes>) -> Step {
     Step::Data(bytes.into())
 }
 
-/// A chunk large enough to be kept as it came.
+/// A chunk that is not gathered with others.
 fn large(byte: u8) -> Step {
     data(vec![byte; 5000])
 }

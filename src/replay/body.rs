@@ -23,7 +23,7 @@ use crate::BoxError;
 /// A handle whose attempt was given up is *revoked*: it takes no more from the source, and yields
 /// an error, unless it had yielded the whole body before.
 ///
-/// It is `Unpin`, `Send`, and `Sync` whenever the source is `Send`.
+/// It is `Send` and `Sync` whenever the source is `Send`.
 pub struct ReplayBody<B> {
     handle: Handle<B>,
 }
@@ -127,6 +127,8 @@ impl<B> Drop for ReplayBody<B> {
 
 impl<B> fmt::Debug for ReplayBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplayBody").finish_non_exhaustive()
+        f.debug_struct("ReplayBody")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }

@@ -108,7 +108,7 @@ pub enum Unreplayable {
     NoMemory,
     /// Reading it failed.
     SourceFailed,
-    /// It was given up by [`Replay::commit`](super::Replay::commit).
+    /// It was given up by [`Replay::commit`](super::Replay::commit) or by dropping its owner.
     Committed,
 }
 

@@ -1,7 +1,7 @@
 //! Every interleaving of the threads that share one body, with at most two preemptions of a thread:
 //!
 //! ```text
-//! RUSTFLAGS='--cfg replay_loom' cargo test --release --lib interleavings
+//! RUSTFLAGS='--cfg replay_loom' cargo test --lib interleavings
 //! ```
 //!
 //! A reader that is not woken is a deadlock, and fails the model.
@@ -25,8 +25,8 @@ use loom::{
 
 use super::{Replay, ReplayBody, ReplayMemory};
 
-/// A source that another thread feeds. It does no more than a source must: it wakes whoever polled it last, and nobody
-/// if that poll was answered.
+/// A source that another thread feeds. It does no more than a source must: it wakes whoever polled
+/// it last, and nobody if that poll was answered.
 struct Fed(Arc<Mutex<Feed>>);
 
 /// What feeds it.
@@ -85,7 +85,7 @@ fn fed(cap: u64, memory: ReplayMemory) -> (Replay<Fed>, Feeder) {
     (replay, Feeder(feed))
 }
 
-/// What a handle yields to its end, and whether it was revoked.
+/// What a handle yields to its end, and whether the body was taken from it.
 fn read(mut body: ReplayBody<Fed>) -> (String, bool) {
     block_on(async {
         let mut text = String::new();
@@ -93,7 +93,7 @@ fn read(mut body: ReplayBody<Fed>) -> (String, bool) {
             match frame {
                 Ok(frame) => text += std::str::from_utf8(frame.data_ref().unwrap()).unwrap(),
                 Err(error) => {
-                    assert!(error.is_revoked());
+                    assert!(!error.is_source_failed());
                     return (text, true);
                 }
             }
@@ -102,9 +102,9 @@ fn read(mut body: ReplayBody<Fed>) -> (String, bool) {
     })
 }
 
-/// A handle that was revoked has read the body's beginning, and one that was not all of it.
-fn assert_read((text, revoked): (String, bool), whole: &str) {
-    assert!(if revoked {
+/// A handle that lost the body has read its beginning, and one that did not all of it.
+fn assert_read((text, lost): (String, bool), whole: &str) {
+    assert!(if lost {
         whole.starts_with(&text)
     } else {
         text == whole

@@ -5,7 +5,8 @@ use super::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-/// A bound on the memory that all the live replay logs of a layer hold together.
+/// A bound on the memory that many replay logs hold together: all those of a layer, or of whoever
+/// gives it to [`Replay::with_memory`](super::Replay::with_memory).
 ///
 /// Clones share the bound, so one can be given to many layers. When it is exhausted nothing fails:
 /// the bodies that find no room are sent on, and cannot be replayed. [`refused`](Self::refused)
@@ -26,7 +27,8 @@ impl ReplayMemory {
     /// with chunks of 4 KiB.
     pub const DEFAULT_LIMIT: usize = 256 << 20;
 
-    /// A bound of `limit` bytes: payload plus a fixed charge for every frame or block held.
+    /// A bound of `limit` bytes: payload plus 96 bytes for every frame or block held. With a limit of
+    /// 0 no body that has been read can be replayed.
     pub fn new(limit: usize) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -47,7 +49,7 @@ impl ReplayMemory {
         self.shared.held.load(Ordering::Relaxed)
     }
 
-    /// How many bodies have found no room so far: each became unreplayable in its middle.
+    /// How many times a frame has found no room so far, and its body has lost its log.
     pub fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::Relaxed)
     }

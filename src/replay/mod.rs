@@ -21,33 +21,50 @@
 //! # }
 //! ```
 //!
-//! Several attempts may read at once, and one of them be [revoked](Replay::revoke) when another has
-//! won: hedging.
-//!
-//! What it promises:
+//! # What it promises
 //!
 //! - **Streaming**: a frame is handed on as it arrives; nothing is collected first, and an attempt
 //!   can be replaced while the request is still being uploaded.
 //! - **Laziness**: the source is pulled only by a handle that has read the whole log. While no
 //!   attempt runs, the sender is held back by flow control and nothing is buffered.
 //! - **Order**: every handle yields every byte and the trailers once, in order, or ends in an error.
-//! - **Revocation**: a revoked handle is woken and yields an error, so that its exchange aborts. It
-//!   takes no more from the source, and nothing waits for it to be dropped.
-//! - **Sticky end**: a source that ended is not polled again, and one that failed, panicked, or ended
-//!   short of the length it promised fails for every later reader too: it never becomes a clean end.
+//! - **Revocation**: a revoked handle is woken and yields an error, so that its exchange aborts as
+//!   soon as the transport asks for more. It takes no more from the source, and nothing waits for it
+//!   to be dropped.
+//! - **Sticky end**: a source that ended is not polled again, and one that failed, panicked, or did
+//!   not keep to the length it promised fails for every later reader too: it never becomes a clean
+//!   end.
 //! - **Bounded memory**: past the cap of one body, or the limit of a [`ReplayMemory`], the log is
 //!   freed at once. The attempt under way goes on in full; the body can no longer be replayed. A
-//!   body whose known length is over the cap never starts a log.
-//! - **Exact hints**: `size_hint` and `is_end_stream` are what the handle has still to yield. Ahead of
-//!   trailers a length that was unknown stays so: HTTP/1 sends trailers in chunked bodies only.
+//!   body whose known length is over the cap never starts a log. The cap is of payload; trailers
+//!   count against the memory.
+//! - **Exact hints**: `size_hint` and `is_end_stream` are what the handle has still to yield, so that
+//!   a `Content-Length` survives, and a body that has ended has one. Ahead of trailers a length that
+//!   was unknown stays so: HTTP/1 sends trailers in chunked bodies only.
 //!
-//! Empty data frames carry nothing and are not kept.
+//! Empty data frames carry nothing and are not kept. There is nothing to revoke or to commit in a
+//! body that was empty from the start: it can always be started.
 //!
-//! What it costs: a body that is empty from the start costs no allocation, any other one for what
-//! its handles share and those of the log. The log keeps chunks of at least 4 KiB as they came, and
-//! copies smaller ones together, so that they do not pin the read buffers that they are slices of.
-//! In a body of unknown length it copies chunks of less than 204 KiB, since their sender chooses
-//! what lies between them.
+//! # Hedging
+//!
+//! Several attempts may read at once: [`start`](Replay::start) another, and [`revoke`](Replay::revoke)
+//! the loser when one has succeeded. Only success wins: the other attempt may yet get there when one
+//! has failed. If the body passes its cap while several attempts read, the one that pulled the frame
+//! goes on, and the others, which needed the log, [say so](ReplayError::is_left_behind). The loser
+//! may have sent everything before it was revoked.
+//!
+//! # What it costs
+//!
+//! A body that is empty from the start costs no allocation, any other one for what its handles share
+//! and those of the log. The log keeps chunks of at least 4 KiB as they came, and copies smaller ones
+//! together, so that they do not pin the read buffers that they are slices of. In a body of unknown
+//! length it copies chunks of less than 204 KiB, since their sender chooses what lies between them.
+//!
+//! # Types
+//!
+//! A body must be `Unpin`, and its error convert into a `Box<dyn Error + Send + Sync>`; one that is
+//! not `Unpin` is, in a `Box::pin`. Its data can be any `Buf`. hyper's clients and
+//! `reqwest::Body::wrap` take a `ReplayBody` as it is.
 
 mod after;
 mod body;
@@ -82,7 +99,7 @@ use crate::BoxError;
 
 /// The owner of a body: it starts attempts at reading it, and revokes them.
 ///
-/// Dropping it commits the body: a handle that is alive goes on, and the log is freed behind it.
+/// Dropping it [commits](Self::commit) the body.
 pub struct Replay<B> {
     /// `None`: the body is empty, and nothing needs to be kept.
     shared: Option<Arc<Shared<B>>>,
@@ -111,8 +128,8 @@ where
 {
     /// Takes a body of which at most `cap` payload bytes are to be kept.
     ///
-    /// With a cap of 0 an untouched body can still be started again, for as long as no handle has
-    /// pulled a frame.
+    /// However small its cap, a body can be started again for as long as no handle has pulled a
+    /// frame. No other bound holds: give many bodies a [memory](Self::with_memory) in common.
     pub fn new(body: B, cap: u64) -> Self {
         Self::wrap(
             body,
@@ -124,7 +141,7 @@ where
         )
     }
 
-    /// As [`new`](Self::new), with a log that also counts against `memory`.
+    /// As [`new`](Self::new), with a log that counts against `memory` too.
     pub fn with_memory(body: B, cap: u64, memory: ReplayMemory) -> Self {
         Self::wrap(
             body,
@@ -162,12 +179,11 @@ where
 
     /// Starts an attempt: a handle that reads the body from its first byte.
     ///
-    /// Earlier handles are not touched; whoever replaces an attempt [revokes](Self::revoke)
-    /// it first.
+    /// Earlier handles are not touched; whoever replaces an attempt [revokes](Self::revoke) it first.
     ///
     /// # Errors
     ///
-    /// Says why the body can no longer be read from its start.
+    /// As [`check`](Self::check).
     pub fn start(&self) -> Result<ReplayBody<B>, Unreplayable> {
         Ok(match &self.shared {
             None => ReplayBody::new(Handle::Empty),
@@ -194,8 +210,8 @@ impl<B> Replay<B> {
         }
     }
 
-    /// Gives up later attempts: what lies behind the live handle is freed now, the rest as it is
-    /// read.
+    /// Gives up later attempts, as when a response has arrived. Live handles go on: what the slowest
+    /// of them has read is freed now, the rest as it is read.
     pub fn commit(&self) {
         if let Some(shared) = &self.shared {
             shared.commit();
@@ -210,17 +226,19 @@ impl<B> Replay<B> {
         }
     }
 
-    /// Whether the body can be read again from its start.
+    /// Whether the body can be read from its start.
+    ///
+    /// A body that nobody has read yet can, even if it is known that it will not be kept.
     ///
     /// # Errors
     ///
-    /// Says why not.
+    /// Says why it can no longer be.
     pub fn check(&self) -> Result<(), Unreplayable> {
         self.shared.as_deref().map_or(Ok(()), Shared::check)
     }
 
-    /// Whether the request was sent in full: a handle has read all that there is, and was not
-    /// revoked.
+    /// Whether the request was sent in full: a handle has read all that there is, and was not revoked
+    /// since. The transport may still have some of it in its buffers.
     pub fn is_sent_in_full(&self) -> bool {
         self.shared.as_deref().is_none_or(Shared::is_sent_in_full)
     }
