@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Barrier},
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -17,6 +18,9 @@ use crate::{
 };
 
 const ROUNDS: usize = if cfg!(miri) { 5 } else { 300 };
+
+/// So long nobody waits whose wake-up is not lost.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// Frames that are gathered, and frames that are kept as they came.
 const LENGTHS: [usize; 9] = [10, 300, 4096, 1, 5000, 700, 90, 4095, 3];
@@ -63,8 +67,11 @@ fn read(handle: Handle) -> Read {
                 return read;
             }
             Poll::Ready(None) => return read,
-            // A wake-up that is lost leaves the test without an end.
-            Poll::Pending => thread::park(),
+            Poll::Pending => {
+                let begun = Instant::now();
+                thread::park_timeout(STUCK);
+                assert!(begun.elapsed() < STUCK, "a wake-up is lost");
+            }
         }
     }
 }
