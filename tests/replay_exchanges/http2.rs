@@ -203,46 +203,16 @@ async fn failed_source_resets_the_stream_with_an_internal_error() {
     assert_body_failed(first).await;
 }
 
-/// hyper's servers before 1.10 take CANCEL for the end of a whole body.
-#[tokio::test]
-async fn reset_by_the_client_is_passed_on_but_not_as_an_end() {
-    for (reason, passed_on) in [
-        (Reason::ENHANCE_YOUR_CALM, Reason::ENHANCE_YOUR_CALM),
-        (Reason::CANCEL, Reason::INTERNAL_ERROR),
-    ] {
-        let (mut client, body) = Channel::new(1);
-        client.send_data(Bytes::from("one ")).await.unwrap();
-        let (front, mut told) = server(HTTP2).await;
-        let post = Request::post("http://upstream.test/").version(HTTP2);
-        let sent = send(front, post.body(body).unwrap()).await;
-        let Arrived { body, answer, .. } = told.recv().await.unwrap();
-        let replay = Replay::new(body, ROOMY);
-        let (upstream, mut told) = server(HTTP2).await;
-        let first = send(upstream, request(&replay, HTTP2)).await;
-        let mut arrived = told.recv().await.unwrap();
-        arrived.takes("one ").await;
-
-        client.abort(h2::Error::from(reason));
-        assert_eq!(reset(&mut arrived).await, (0, passed_on));
-        assert_body_failed(first).await;
-        assert!(sent.await.unwrap().is_err());
-        assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
-        drop(answer);
-    }
-}
-
-/// hyper takes RST_STREAM with NO_ERROR for the end of a body.
-#[tokio::test]
-async fn upload_that_its_client_stopped_is_not_whole() {
+/// What an upstream's stream is reset with when a client resets its own in mid-upload.
+async fn passed_on(reason: Reason, length: Option<&str>) -> Reason {
     let (mut client, body) = Channel::new(1);
     client.send_data(Bytes::from("one ")).await.unwrap();
     let (front, mut told) = server(HTTP2).await;
-    let post = Request::post("http://upstream.test/")
-        .version(HTTP2)
-        .header(CONTENT_LENGTH, "7")
-        .body(body)
-        .unwrap();
-    let sent = send(front, post).await;
+    let mut post = Request::post("http://upstream.test/").version(HTTP2);
+    if let Some(length) = length {
+        post = post.header(CONTENT_LENGTH, length);
+    }
+    let sent = send(front, post.body(body).unwrap()).await;
     let Arrived { body, answer, .. } = told.recv().await.unwrap();
     let replay = Replay::new(body, ROOMY);
     let (upstream, mut told) = server(HTTP2).await;
@@ -250,12 +220,38 @@ async fn upload_that_its_client_stopped_is_not_whole() {
     let mut arrived = told.recv().await.unwrap();
     arrived.takes("one ").await;
 
-    client.abort(h2::Error::from(Reason::NO_ERROR));
-    assert_eq!(reset(&mut arrived).await, (0, Reason::INTERNAL_ERROR));
+    client.abort(h2::Error::from(reason));
+    let (read, passed_on) = reset(&mut arrived).await;
+    assert_eq!(read, 0);
     assert_body_failed(first).await;
-    assert_body_failed(sent).await;
+    assert!(sent.await.unwrap().is_err());
     assert_eq!(replay.check(), Err(Unreplayable::SourceFailed));
     drop(answer);
+    passed_on
+}
+
+#[tokio::test]
+async fn reset_by_the_client_is_passed_on_with_its_reason() {
+    let reason = Reason::ENHANCE_YOUR_CALM;
+    assert_eq!(passed_on(reason, None).await, reason);
+}
+
+/// hyper's servers before 1.10 take CANCEL for the end of a whole body.
+#[tokio::test]
+async fn cancelled_upload_is_not_passed_on_as_cancelled() {
+    assert_eq!(
+        passed_on(Reason::CANCEL, None).await,
+        Reason::INTERNAL_ERROR
+    );
+}
+
+/// hyper takes RST_STREAM with NO_ERROR for the end of a body.
+#[tokio::test]
+async fn upload_that_its_client_stopped_is_not_whole() {
+    assert_eq!(
+        passed_on(Reason::NO_ERROR, Some("7")).await,
+        Reason::INTERNAL_ERROR
+    );
 }
 
 /// A body from elsewhere than hyper can fail with NO_ERROR.
