@@ -112,7 +112,7 @@ where
     ) -> (Self, S::Future) {
         let clock = Clock::start(&limits, &head);
         let (replay, body) = if limits.per_try_timeout.is_some() {
-            let (replay, body) = Replay::begin(body, limits.keep());
+            let (replay, body) = Replay::begin(body, || limits.keep());
             replay.commit();
             (Some(replay), body)
         } else {
@@ -134,7 +134,7 @@ where
             budget.deposit();
         }
         let clock = Clock::start(&limits, &parts);
-        let (replay, body) = Replay::begin(body, limits.keep());
+        let (replay, body) = Replay::begin(body, || limits.keep());
         let (head, trail) = (Head::take(&parts), Trail::new());
         policy.prepare(&clock.view(&head, &trail, &replay), &mut parts);
         parts.extensions.insert(trail.clone());

@@ -131,30 +131,24 @@ where
     /// However small its cap, a body can be started again for as long as no handle has pulled a
     /// frame. No other bound holds: give many bodies a [memory](Self::with_memory) in common.
     pub fn new(body: B, cap: u64) -> Self {
-        Self::wrap(
-            body,
-            Keep {
-                cap,
-                memory: None,
-                timed: false,
-            },
-        )
+        Self::wrap(body, || Keep {
+            cap,
+            memory: None,
+            timed: false,
+        })
     }
 
     /// As [`new`](Self::new), with a log that counts against `memory` too.
     pub fn with_memory(body: B, cap: u64, memory: ReplayMemory) -> Self {
-        Self::wrap(
-            body,
-            Keep {
-                cap,
-                memory: Some(memory),
-                timed: false,
-            },
-        )
+        Self::wrap(body, || Keep {
+            cap,
+            memory: Some(memory),
+            timed: false,
+        })
     }
 
     /// Takes a body and starts its first attempt.
-    pub(crate) fn begin(body: B, keep: Keep) -> (Self, ReplayBody<B>) {
+    pub(crate) fn begin(body: B, keep: impl FnOnce() -> Keep) -> (Self, ReplayBody<B>) {
         let replay = Self::wrap(body, keep);
         let first = match &replay.shared {
             None => ReplayBody::new(Handle::Empty),
@@ -163,11 +157,13 @@ where
         (replay, first)
     }
 
-    fn wrap(body: B, keep: Keep) -> Self {
+    /// Takes a body, and asks how it is to be kept unless there is nothing to keep.
+    fn wrap(body: B, keep: impl FnOnce() -> Keep) -> Self {
         let promised = body.size_hint();
         if body.is_end_stream() && promised.lower() == 0 {
             return Self { shared: None };
         }
+        let keep = keep();
         // A body that is known not to fit is not logged at all.
         let fits = promised.lower() <= keep.cap;
         let cap = if fits { keep.cap } else { 0 };
@@ -320,7 +316,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn reader_is_timed_from_what_it_took_last() {
         let (mut sender, source) = Channel::<Bytes>::new(2);
-        let (replay, mut body) = Replay::begin(source, keep());
+        let (replay, mut body) = Replay::begin(source, keep);
         let begun = Instant::now();
         assert_eq!(replay.waiting_since(begun), Some(begun));
         advance(Duration::from_secs(1)).await;
@@ -332,7 +328,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn reader_is_not_timed_while_it_waits_for_the_source() {
         let (_sender, source) = Channel::<Bytes>::new(1);
-        let (replay, mut body) = Replay::begin(source, keep());
+        let (replay, mut body) = Replay::begin(source, keep);
         assert!(poll(&mut body).is_pending());
         assert_eq!(replay.waiting_since(Instant::now()), None);
         replay.revoke_all();
@@ -343,7 +339,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_the_source_once_the_handle_is_dropped() {
         let (_sender, source) = Channel::<Bytes>::new(1);
-        let (replay, mut body) = Replay::begin(source, keep());
+        let (replay, mut body) = Replay::begin(source, keep);
         assert!(poll(&mut body).is_pending());
         advance(Duration::from_secs(1)).await;
         drop(body);
@@ -357,7 +353,7 @@ mod tests {
 
     #[tokio::test]
     async fn commits_once_it_is_read_and_not_before() {
-        let (replay, mut body) = Replay::begin(frames(), keep());
+        let (replay, mut body) = Replay::begin(frames(), keep);
         assert!(poll(&mut body).is_ready());
         replay.revoke_all();
         let second = replay.start().unwrap();
@@ -374,7 +370,7 @@ mod tests {
 
     #[test]
     fn commits_a_handle_that_is_in_the_middle() {
-        let (replay, mut body) = Replay::begin(frames(), keep());
+        let (replay, mut body) = Replay::begin(frames(), keep);
         assert!(poll(&mut body).is_ready());
         replay.commit_when_read();
         assert!(poll(&mut body).is_ready());
