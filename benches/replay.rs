@@ -1,9 +1,12 @@
-//! What it costs to read a request body through a replay: the first pass and a replay of it, in frames of 16 KiB, against
+//! What it costs to read a request body through a replay: the first pass and a replay of it, in
+//! frames of 16 KiB, of a known length (`replay`) and of an unknown one, whose frames are copied
+//! (`unsized`), against
 //!
 //! - `bare`: the source itself, which can be read once;
-//! - `list`: the least that a body needs that can be read again while it streams, a `Vec` of cloned `Bytes`. It knows no
-//!   cap, no second reader, no revocation, no trailers;
-//! - `collect`: the whole body in one `Bytes` before the first attempt, as most retry middleware has it.
+//! - `list`: the least that a body needs that can be read again while it streams, a `Vec` of cloned
+//!   `Bytes`. It knows no cap, no second reader, no revocation, no trailers;
+//! - `collect`: the whole body in one `Bytes` before the first attempt, as most retry middleware has
+//!   it.
 //!
 //! Allocations are counted first, and printed as a table: how many, and how many bytes.
 //!
@@ -31,8 +34,8 @@ const FRAME: usize = 16 << 10;
 const SIZES: [usize; 4] = [0, 1 << 10, 16 << 10, 1 << 20];
 const CAP: u64 = 1 << 20;
 
-/// Slices of read buffers, as a connection yields them. Somebody holds them in all that is measured, so that freeing them
-/// is not.
+/// Slices of read buffers, as a connection yields them. Somebody holds them in all that is measured,
+/// so that freeing them is not.
 fn frames(size: usize) -> Vec<Bytes> {
     let slice = |length| Bytes::from(vec![7; length + 1]).slice(..length);
     let whole = (0..size / FRAME).map(|_| slice(FRAME));
@@ -43,13 +46,18 @@ fn frames(size: usize) -> Vec<Bytes> {
 struct Source {
     frames: IntoIter<Bytes>,
     left: usize,
+    is_sized: bool,
 }
 
 impl Source {
     fn new(frames: Vec<Bytes>) -> Self {
         let left = frames.iter().map(Bytes::len).sum();
         let frames = frames.into_iter();
-        Self { frames, left }
+        Self {
+            frames,
+            left,
+            is_sized: true,
+        }
     }
 }
 
@@ -73,12 +81,16 @@ impl Body for Source {
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left as u64)
+        if self.is_sized {
+            SizeHint::with_exact(self.left as u64)
+        } else {
+            SizeHint::new()
+        }
     }
 }
 
-/// Reads a body that never waits, and returns how much there was. Every body is called through a pointer, as a source is
-/// that is too large to be inlined.
+/// Reads a body that never waits, and returns how much there was. Every body is called through a
+/// pointer, as a source is that is too large to be inlined.
 fn read<B>(body: &mut B) -> usize
 where
     B: Body<Data = Bytes> + Unpin,
@@ -154,6 +166,11 @@ fn replay(source: Source) -> Replay<Source> {
     replay
 }
 
+fn replay_unsized(mut source: Source) -> Replay<Source> {
+    source.is_sized = false;
+    replay(source)
+}
+
 fn collect(source: Source) -> Bytes {
     let mut collected = std::pin::pin!(source.collect());
     let mut cx = Context::from_waker(Waker::noop());
@@ -195,6 +212,7 @@ fn first_pass(c: &mut Criterion) {
         bench("bare", |mut source| again_bare(&mut source));
         bench("list", |source| drop(black_box(list(source))));
         bench("replay", |source| drop(black_box(replay(source))));
+        bench("unsized", |source| drop(black_box(replay_unsized(source))));
         bench("collect", |source| {
             again_collect(&mut collect(source));
         });
@@ -233,6 +251,7 @@ fn allocations() {
     for size in SIZES {
         row(size, "list", list, again_list);
         row(size, "replay", replay, again_replay);
+        row(size, "unsized", replay_unsized, again_replay);
         row(size, "collect", collect, again_collect);
     }
 }
