@@ -272,6 +272,7 @@ fn row<K>(size: usize, name: &str, first: fn(Source) -> K, again: fn(&mut K)) {
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
+    LazyLock::force(&MEMORY);
     allocations();
     first_pass(&mut criterion);
     again(&mut criterion);

@@ -233,8 +233,11 @@ impl<B> Replay<B> {
         self.shared.as_deref().map_or(Ok(()), Shared::check)
     }
 
-    /// Whether the request was sent in full: a handle has read all that there is, and was not revoked
-    /// since. The transport may still have some of it in its buffers.
+    /// Whether the request was sent in full: a handle has read all that there is. The transport may
+    /// still have some of it in its buffers.
+    ///
+    /// [Revoking](Self::revoke) a handle that is not dropped yet takes back what it has sent, and
+    /// [`revoke_all`](Self::revoke_all) what any has: ask first.
     pub fn is_sent_in_full(&self) -> bool {
         self.shared.as_deref().is_none_or(Shared::is_sent_in_full)
     }

@@ -22,6 +22,8 @@ pub(super) struct Reader {
     pub(super) at: Cursor,
     /// Payload bytes read so far.
     pub(super) read: u64,
+    /// Whether it has read all that there is; transports drop it then.
+    pub(super) sent: bool,
     /// Whom to wake; it is kept for the next wait.
     waker: Option<Waker>,
 }
@@ -35,6 +37,7 @@ impl Readers {
             id,
             at: Cursor::default(),
             read: 0,
+            sent: false,
             waker: None,
         });
         id

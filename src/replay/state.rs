@@ -10,7 +10,7 @@ use super::{
     error::{ReplayError, Unreplayable},
     few::Few,
     patience::Patience,
-    readers::{ReaderId, Readers},
+    readers::{Reader, ReaderId, Readers},
     source::Source,
     store::Store,
 };
@@ -25,7 +25,8 @@ pub(super) struct State<B> {
     kept: Result<(), Unreplayable>,
     /// Whether it will no longer be needed once somebody reads.
     commit_when_read: bool,
-    sent: Few<ReaderId>,
+    /// Whether a handle that is gone, and was not revoked before, had read all that there is.
+    sent: bool,
     /// The handles whose log was given up before they had read it, and why.
     left_behind: Few<(ReaderId, Unreplayable)>,
     patience: Patience,
@@ -40,7 +41,7 @@ impl<B> State<B> {
             readers: Readers::default(),
             kept: Ok(()),
             commit_when_read: false,
-            sent: Few::default(),
+            sent: false,
             left_behind: Few::default(),
             patience: Patience::new(keep.timed),
         }
@@ -55,21 +56,26 @@ impl<B> State<B> {
     pub(super) fn revoke_all(&mut self, after: &mut After<B>) {
         after.wake.extend(self.readers.wakers());
         self.readers.clear();
-        self.sent.clear();
+        self.sent = false;
         self.trim(after);
     }
 
     /// Takes the body from one reader.
     pub(super) fn revoke(&mut self, id: ReaderId, after: &mut After<B>) {
-        self.sent.remove(|sent| *sent == id);
-        self.remove(id, after);
+        if let Some(reader) = self.readers.remove(id) {
+            self.let_go(reader, after);
+        }
     }
 
-    /// Forgets a reader.
+    /// Forgets a reader whose handle is dropped.
     pub(super) fn remove(&mut self, id: ReaderId, after: &mut After<B>) {
-        let Some(reader) = self.readers.remove(id) else {
-            return;
-        };
+        if let Some(reader) = self.readers.remove(id) {
+            self.sent |= reader.sent;
+            self.let_go(reader, after);
+        }
+    }
+
+    fn let_go(&mut self, reader: Reader, after: &mut After<B>) {
         after.wake.extend(reader.into_waker());
         self.trim(after);
         if self.readers.is_empty() {
@@ -91,7 +97,7 @@ impl<B> State<B> {
     }
 
     pub(super) fn is_sent_in_full(&self) -> bool {
-        !self.sent.is_empty()
+        self.sent || self.readers.iter().any(|reader| reader.sent)
     }
 
     pub(super) fn waiting_since(&self) -> Option<Instant> {
@@ -196,10 +202,10 @@ where
             let trailers = matches!(frame, Some(Ok(frame)) if frame.is_trailers());
             let at_end = self.is_at_log_end(id);
             *last = at_end && self.source.is_end_stream();
-            if (*last || trailers || (at_end && self.source.is_told_to_end()))
-                && self.sent.iter().all(|sent| *sent != id)
-            {
-                self.sent.push(id);
+            if *last || trailers || (at_end && self.source.is_told_to_end()) {
+                if let Some(reader) = self.readers.get_mut(id) {
+                    reader.sent = true;
+                }
             }
         }
         polled

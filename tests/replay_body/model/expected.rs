@@ -91,8 +91,8 @@ impl Model {
     }
 
     pub(crate) fn revoke(&mut self, index: usize) {
-        let mut readers = self.readers.iter_mut().chain(&mut self.former);
-        if let Some(reader) = readers.nth(index) {
+        // What a handle that is gone has sent was sent.
+        if let Some(reader) = self.readers.get_mut(index) {
             (reader.revoked, reader.sent) = (true, false);
         }
         self.abandon();
@@ -219,8 +219,10 @@ impl Model {
     pub(crate) fn lose(&mut self, why: Unreplayable, puller: usize) {
         self.kept = self.kept.and(Err(why));
         for (index, reader) in self.readers.iter_mut().enumerate() {
-            reader.left_behind |= index != puller && !reader.revoked;
-            reader.revoked |= index != puller;
+            if index != puller {
+                reader.left_behind |= !reader.revoked;
+                (reader.revoked, reader.sent) = (true, false);
+            }
         }
     }
 
