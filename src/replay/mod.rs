@@ -33,7 +33,8 @@
 //!   to be dropped.
 //! - **Sticky end**: a source that ended is not polled again, and one that failed, panicked, or did
 //!   not keep to the length it promised fails for every later reader too: it never becomes a clean
-//!   end.
+//!   end. What the source itself takes for its end is one, though: hyper's server hides that an
+//!   HTTP/2 client has reset an upload with NO_ERROR, unless there was a `Content-Length`.
 //! - **Bounded memory**: past the cap of one body, or the limit of a [`ReplayMemory`], the log is
 //!   freed at once. The attempt under way goes on in full; the body can no longer be replayed. A
 //!   body whose known length is over the cap never starts a log. The cap is of payload; trailers
