@@ -87,7 +87,14 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         self.repeat.as_ref()?.trail.peer()
     }
 
+    /// Ends the attempt in flight, before its future is dropped.
+    ///
+    /// Its body goes first: an exchange that is dropped with its body half sent can look to the peer
+    /// like a whole one, and an exchange whose body fails does not.
     pub(super) fn end(&self, why: Ended) {
+        if let Some(replay) = &self.replay {
+            replay.revoke_all();
+        }
         if let Some(repeat) = &self.repeat {
             repeat.trail.end(why);
         }

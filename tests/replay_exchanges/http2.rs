@@ -1,13 +1,19 @@
 //! HTTP/2 by hyper.
 
-use std::error::Error as _;
+use std::{error::Error as _, io, time::Duration};
 
 use bytes::Bytes;
 use h2::Reason;
 use http::{Request, Version, header::CONTENT_LENGTH};
 use http_body::Body as _;
 use http_body_util::channel::Channel;
-use tower_failover::replay::{Replay, Unreplayable};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_failover::{
+    FailoverLayer,
+    replay::{Replay, Unreplayable},
+};
 
 use crate::{
     Arrived, ROOMY, WINDOW, assert_body_failed, data, exchange, idle, piped, request, send, server,
@@ -267,4 +273,41 @@ async fn source_that_failed_for_no_error_is_not_whole() {
     client.abort(h2::Error::from(Reason::NO_ERROR));
     assert_eq!(reset(&mut arrived).await, (0, Reason::INTERNAL_ERROR));
     assert_body_failed(first).await;
+}
+
+/// hyper resets the stream of a response that nobody waits for with CANCEL, which its servers before
+/// 1.10 take for the end of a whole body: the body is revoked before that.
+async fn reset_when_given_up(deadline: Duration, gone: bool) -> Reason {
+    let (io, mut told) = piped(HTTP2);
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(io))
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let (mut client, body) = Channel::<Bytes, io::Error>::new(1);
+    let service = service_fn(move |request| sender.clone().send_request(request));
+    let layer = FailoverLayer::default().deadline(deadline);
+    let post = Request::post("http://upstream.test/").version(HTTP2);
+    let sent = tokio::spawn(layer.layer(service).oneshot(post.body(body).unwrap()));
+    client.send_data(Bytes::from("one ")).await.unwrap();
+    let mut arrived = told.recv().await.unwrap();
+    arrived.takes("one ").await;
+    if gone {
+        sent.abort();
+    }
+    let (read, reason) = reset(&mut arrived).await;
+    assert_eq!(read, 0);
+    assert!(!matches!(sent.await, Ok(Ok(_))));
+    reason
+}
+
+#[tokio::test(start_paused = true)]
+async fn upload_whose_time_is_over_is_not_cancelled() {
+    let reason = reset_when_given_up(Duration::from_secs(1), false).await;
+    assert_eq!(reason, Reason::INTERNAL_ERROR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn upload_whose_client_is_gone_is_not_cancelled() {
+    let reason = reset_when_given_up(Duration::from_secs(3600), true).await;
+    assert_eq!(reason, Reason::INTERNAL_ERROR);
 }
