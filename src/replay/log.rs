@@ -28,8 +28,8 @@ const ENTRY: usize = 96;
 /// The frames that were pulled from a source, in order.
 ///
 /// Large chunks are kept as they came, without copying, unless a body of unknown length could
-/// scatter them over large buffers. Small ones are gathered into blocks, so a
-/// replay can have fewer and larger frames than the first pass; the bytes are the same.
+/// scatter them over large buffers. Small ones are gathered into blocks, so a replay can have fewer
+/// and larger frames than the first pass; the bytes are the same.
 ///
 /// Readers stand between entries. Only the reader that pulled the block that is being filled can
 /// stand behind it: whoever else comes there has read it, and a block that is read is closed.
@@ -70,8 +70,12 @@ pub(super) struct Cursor(u64);
 impl Log {
     /// A log of a body whose length is known, or is not.
     pub(super) fn new(is_sized: bool) -> Self {
+        Self::empty(if is_sized { SMALL } else { SPARSE })
+    }
+
+    fn empty(kept_as_is: usize) -> Self {
         Self {
-            kept_as_is: if is_sized { SMALL } else { SPARSE },
+            kept_as_is,
             entries: VecDeque::new(),
             dropped: 0,
             open: BytesMut::new(),
@@ -83,7 +87,7 @@ impl Log {
 
     /// Drops everything; the end is then the beginning.
     pub(super) fn clear(&mut self) {
-        *self = Self::new(self.kept_as_is == SMALL);
+        *self = Self::empty(self.kept_as_is);
     }
 
     /// Payload bytes held.

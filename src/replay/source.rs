@@ -58,20 +58,20 @@ impl<B> Source<B> {
 
     /// Ends a body that nobody will read any more, and returns it.
     pub(super) fn end(&mut self) -> Option<B> {
-        self.settle(Progress::Ended)
+        self.settle(|| Progress::Ended)
     }
 
     /// Fails a body that cannot be polled again, and returns it.
     pub(super) fn fail(&mut self, error: impl Into<BoxError>) -> Option<B> {
-        self.settle(Progress::Failed(ReplayError::source_failed(error.into())))
+        self.settle(|| Progress::Failed(ReplayError::source_failed(error.into())))
     }
 
     /// What ended or failed stays so.
-    fn settle(&mut self, end: Progress<B>) -> Option<B> {
+    fn settle(&mut self, end: impl FnOnce() -> Progress<B>) -> Option<B> {
         if !matches!(self.body, Progress::Live(_)) {
             return None;
         }
-        match mem::replace(&mut self.body, end) {
+        match mem::replace(&mut self.body, end()) {
             Progress::Live(body) => Some(body),
             Progress::Ended | Progress::Failed(_) => None,
         }
@@ -124,7 +124,7 @@ where
             return None;
         };
         let error = ReplayError::source_failed(error);
-        *spent = self.settle(Progress::Failed(error.clone()));
+        *spent = self.settle(|| Progress::Failed(error.clone()));
         Some(error)
     }
 

@@ -156,12 +156,10 @@ async fn trailers_are_not_sent_undeclared() {
 #[tokio::test]
 async fn revoked_upload_is_incomplete_and_the_replay_is_whole() {
     for (length, framing) in [(Some(11), CONTENT_LENGTH), (None, TRANSFER_ENCODING)] {
-        let (body, script) = ScriptedBody::new([data("one ")]);
-        let body = match length {
-            Some(length) => body.of_length(length),
-            None => body,
+        let (replay, script) = match length {
+            Some(length) => sized([data("one ")], length),
+            None => unsized_([data("one ")]),
         };
-        let replay = Replay::new(body, ROOMY);
         let (addr, mut told) = server(HTTP1).await;
         let first = send(addr, request(&replay, HTTP1)).await;
         let mut old = told.recv().await.unwrap();
@@ -208,12 +206,10 @@ async fn revoked_upload_is_whole_if_it_was_sent() {
 #[tokio::test]
 async fn failed_source_leaves_an_incomplete_upload() {
     for length in [Some(7), None] {
-        let (body, script) = ScriptedBody::new([data("one ")]);
-        let body = match length {
-            Some(length) => body.of_length(length),
-            None => body,
+        let (replay, script) = match length {
+            Some(length) => sized([data("one ")], length),
+            None => unsized_([data("one ")]),
         };
-        let replay = Replay::new(body, ROOMY);
         let (addr, mut told) = server(HTTP1).await;
         let first = send(addr, request(&replay, HTTP1)).await;
         let mut arrived = told.recv().await.unwrap();
