@@ -1,10 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
+use http::HeaderName;
 use tower_layer::Layer;
 
 use crate::{
     failure::Classify,
-    limits::{Budget, Limits},
+    limits::{Budget, DeadlineHeader, Limits},
     policy::Standard,
     replay::ReplayMemory,
     service::Failover,
@@ -55,7 +56,8 @@ impl<P> FailoverLayer<P> {
         }
     }
 
-    /// Sets how many attempts a request may take, the first included.
+    /// Sets how many attempts a request may take, the first included. A
+    /// [`MaxAttempts`](crate::limits::MaxAttempts) in a request's extensions replaces it.
     ///
     /// 1 is no retry at all: nothing is remembered, and no callback of the policy is called. 0 is as
     /// many as there are peers that the request has not been to, as in nginx; where no such peer is
@@ -68,8 +70,8 @@ impl<P> FailoverLayer<P> {
     /// Sets the time a request may take until its response head, from the call on.
     ///
     /// It is hard: it covers attempts, delays and waiting for readiness, and cancels what is in
-    /// flight. A [`Deadline`](crate::limits::Deadline) in a request's extensions can shorten it. It
-    /// does not cut a response body that flows.
+    /// flight. A [`Deadline`](crate::limits::Deadline) in a request's extensions, or a
+    /// [header](Self::deadline_from), can shorten it. It does not cut a response body that flows.
     pub fn deadline(self, deadline: Duration) -> Self {
         self.with(|limits| limits.deadline = Some(deadline))
     }
@@ -92,6 +94,37 @@ impl<P> FailoverLayer<P> {
     /// It never cuts a response body, and it is shortened to what is left until the deadline.
     pub fn per_try_timeout(self, timeout: Duration) -> Self {
         self.with(|limits| limits.per_try_timeout = Some(timeout))
+    }
+
+    /// Lets an attempt that no other can follow go on when its per-try timeout is over, until the
+    /// deadline: a slow answer is better than none.
+    ///
+    /// Whether another can follow is decided when the time is over, by the policy and by all limits:
+    /// attempts, peers, body, budget. By default every attempt is cut.
+    pub fn lift_per_try_timeout_on_last(self) -> Self {
+        self.with(|limits| limits.lift_on_last = true)
+    }
+
+    /// Lets requests say in a header how much time they have. It can be called for several headers; the
+    /// shortest time wins, the layer's own [`deadline`](Self::deadline) included.
+    ///
+    /// A request whose time is over when it comes is not sent at all. A value that cannot be read sets
+    /// no deadline. By default no header is read.
+    pub fn deadline_from(self, header: DeadlineHeader) -> Self {
+        self.with(|limits| limits.deadline_from.push(header))
+    }
+
+    /// Tells each attempt in a header how much time is left: until the deadline or, when that is
+    /// sooner and not [lifted](Self::lift_per_try_timeout_on_last), until the per-try timeout. It
+    /// replaces what the client sent; without any limit nothing is written. By default it is not told.
+    pub fn send_deadline(self, header: DeadlineHeader) -> Self {
+        self.with(|limits| limits.send_deadline = Some(header))
+    }
+
+    /// Tells each attempt its number in a header, counted from 1, as Envoy's
+    /// `x-envoy-attempt-count` does. It replaces what the client sent. By default it is not told.
+    pub fn attempt_header(self, name: HeaderName) -> Self {
+        self.with(|limits| limits.attempt_header = Some(name))
     }
 
     /// Sets how many bytes of a request's body are kept so that it can be sent again.
@@ -117,7 +150,8 @@ impl<P> FailoverLayer<P> {
     /// Does without a retry budget.
     ///
     /// Not recommended: when everything fails, every request then takes all of its attempts, and an
-    /// overload becomes several times as heavy.
+    /// overload becomes several times as heavy. Retries that keep the upstreams from recovering make an
+    /// outage out of a disturbance.
     pub fn without_budget(self) -> Self {
         self.with(|limits| limits.budget = None)
     }

@@ -9,7 +9,11 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::{
-    BoxError, Error, future::ResponseFuture, limits::Limits, policy::Policy, replay::ReplayBody,
+    BoxError, Error,
+    future::ResponseFuture,
+    limits::{Limits, MaxAttempts},
+    policy::Policy,
+    replay::ReplayBody,
 };
 
 /// Sends a request again when an attempt fails and repeating it is safe; made by
@@ -71,7 +75,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, body) = request.into_parts();
         let limits = Arc::clone(&self.limits);
-        if limits.allow_retries() && self.policy.may_retry(&parts) {
+        let max_attempts = MaxAttempts::of(&parts.extensions, &limits);
+        if max_attempts != 1 && self.policy.may_retry(&parts) {
             // The clone was not polled ready; it must not be the one that is called.
             let clone = self.inner.clone();
             let ready = mem::replace(&mut self.inner, clone);

@@ -3,7 +3,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{HeaderValue, Request, Response, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     BoxError,
     head::Head,
-    limits::{Limits, Withdrawal},
+    limits::{Limits, MaxAttempts, Purse},
     policy::Policy,
     replay::{Replay, ReplayBody},
     trail::{Ended, Peer, Trail},
@@ -41,7 +41,8 @@ pub(super) struct Repeat<S, P> {
     pub(super) trail: Trail,
     /// How often the attempt under way was refused by a tried peer.
     pub(super) refusals: u32,
-    pub(super) withdrawal: Option<Withdrawal>,
+    pub(super) max_attempts: u32,
+    pub(super) purse: Purse,
 }
 
 impl<S, P, B, R> Attempts<S, P, B, R> {
@@ -111,48 +112,63 @@ where
     R: Body,
 {
     /// Sends a request once: there is nothing to decide, and only the clock binds it.
+    ///
+    /// There is no future where the request came too late to be sent.
     pub(super) fn once(
         ready: &mut S,
         limits: Arc<Limits>,
-        head: Parts,
+        mut head: Parts,
         body: B,
-    ) -> (Self, S::Future) {
-        let clock = Clock::start(&limits, &head);
-        let (replay, body) = if limits.per_try_timeout.is_some() {
+    ) -> (Self, Option<S::Future>) {
+        let mut clock = Clock::start(&limits, &head);
+        if limits.lift_on_last {
+            clock.lift();
+        }
+        let (replay, body) = if limits.per_try_timeout.is_some() && !limits.lift_on_last {
             let (replay, body) = Replay::begin(body, || limits.keep());
             replay.commit();
             (Some(replay), body)
         } else {
             (None, ReplayBody::direct(body))
         };
-        let future = ready.call(Request::from_parts(head, body));
+        let future = (!clock.is_over()).then(|| {
+            tell(&limits, &clock, 1, &mut head);
+            ready.call(Request::from_parts(head, body))
+        });
         (Self::new(limits, clock, replay, None), future)
     }
 
     /// Sends a request for the first time, and remembers what it takes to send it again.
+    ///
+    /// There is no future where the request came too late to be sent.
     pub(super) fn repeatable(
         mut ready: S,
         mut policy: P,
         limits: Arc<Limits>,
         mut parts: Parts,
         body: B,
-    ) -> (Self, S::Future) {
-        if let Some(budget) = &limits.budget {
-            budget.deposit();
-        }
+    ) -> (Self, Option<S::Future>) {
         let clock = Clock::start(&limits, &parts);
         let (replay, body) = Replay::begin(body, || limits.keep());
+        let max_attempts = MaxAttempts::of(&parts.extensions, &limits);
         let (head, trail) = (Head::take(&parts), Trail::new());
-        policy.prepare(&clock.view(&head, &trail, &replay), &mut parts);
-        parts.extensions.insert(trail.clone());
-        let future = ready.call(Request::from_parts(parts, body));
+        let future = (!clock.is_over()).then(|| {
+            if let Some(budget) = &limits.budget {
+                budget.deposit();
+            }
+            tell(&limits, &clock, 1, &mut parts);
+            policy.prepare(&clock.view(&head, &trail, &replay), &mut parts);
+            parts.extensions.insert(trail.clone());
+            ready.call(Request::from_parts(parts, body))
+        });
         let repeat = Repeat {
             service: ready,
             policy,
             head,
             trail,
             refusals: 0,
-            withdrawal: None,
+            max_attempts,
+            purse: Purse::default(),
         };
         (Self::new(limits, clock, Some(replay), Some(repeat)), future)
     }
@@ -193,14 +209,25 @@ where
         };
         let mut parts = repeat.head.restore();
         let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
+        tell(&self.limits, &self.clock, attempt.number(), &mut parts);
         repeat.policy.prepare(&attempt, &mut parts);
         parts.extensions.insert(repeat.trail.clone());
-        if let Some(withdrawal) = &mut repeat.withdrawal {
-            withdrawal.spend();
-        }
-        if attempt.number() == self.limits.max_attempts {
+        repeat.purse.spend();
+        if attempt.number() == repeat.max_attempts {
             replay.commit_when_read();
         }
         Ok(repeat.service.call(Request::from_parts(parts, body)))
+    }
+}
+
+/// Tells an attempt what it is to be told of itself.
+fn tell(limits: &Limits, clock: &Clock, number: u32, head: &mut Parts) {
+    if let Some(name) = &limits.attempt_header {
+        head.headers.insert(name, HeaderValue::from(number));
+    }
+    if let Some(header) = &limits.send_deadline {
+        if let Some(left) = clock.left(limits.lift_on_last) {
+            header.write(left, &mut head.headers);
+        }
     }
 }

@@ -44,14 +44,37 @@ impl Clock {
         // A time too far away to be named is none.
         let after = |limit: Option<Duration>| limit.and_then(|limit| started.checked_add(limit));
         let asked = head.extensions.get().map(|Deadline(at)| *at);
+        let told = limits.deadline_from.iter();
+        let told = told.filter_map(|header| after(header.read(&head.headers)));
+        let own = after(limits.deadline);
         Self {
             started,
-            deadline: after(limits.deadline).into_iter().chain(asked).min(),
+            deadline: own.into_iter().chain(asked).chain(told).min(),
             window: after(limits.retry_window),
             per_try_timeout: limits.per_try_timeout,
             begun: started,
             next: started,
         }
+    }
+
+    /// Whether the time was over when the request came.
+    pub(super) fn is_over(&self) -> bool {
+        self.deadline
+            .is_some_and(|deadline| deadline <= self.started)
+    }
+
+    /// The time that the attempt which begins has left, if there is any limit; `lifted` says whether the
+    /// per-try timeout is none.
+    pub(super) fn left(&self, lifted: bool) -> Option<Duration> {
+        let now = Instant::now();
+        let deadline = self.deadline.map(|at| at.saturating_duration_since(now));
+        let per_try = self.per_try_timeout.filter(|_| !lifted);
+        deadline.into_iter().chain(per_try).min()
+    }
+
+    /// The attempt in flight may go on until the deadline.
+    pub(super) fn lift(&mut self) {
+        self.per_try_timeout = None;
     }
 
     pub(super) fn begun(&self) -> Instant {

@@ -1,5 +1,5 @@
 use super::attempts::Attempts;
-use crate::{failure::Stage, policy::Verdict, trail::Route};
+use crate::{failure::Stage, limits::Limits, policy::Verdict, trail::Route};
 
 impl<S, P, B, R> Attempts<S, P, B, R> {
     /// Whether the layer's limits let the verdict's attempt happen; if so, what it takes is set
@@ -14,12 +14,13 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
             Route::Same => None,
             Route::Other { .. } => attempt.has_untried_peer(),
         };
-        if !self.limits.allows_attempt(attempt.number(), untried) {
+        if !Limits::allow_attempt(repeat.max_attempts, attempt.number(), untried) {
             return Err("attempts");
         }
         if (route, untried) == (Route::Other { or_tried: false }, Some(false)) {
             return Err("no untried peer");
         }
+        let stage = verdict.proved(stage);
         let may_repeat = stage != Stage::MaybeProcessed || verdict.repeats_unsafe();
         if !may_repeat && !attempt.is_safe_to_repeat() {
             return Err("request is not safe to repeat");
@@ -35,15 +36,17 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
             _ => false,
         };
         self.clock.plan(verdict.delay())?;
-        // What the last attempt did not spend comes back first.
-        repeat.withdrawal = None;
         // What was not sent cost the upstreams nothing, and a dead peer must not use up the retries
         // that the others need.
         let free = stage == Stage::NotSent && elsewhere;
-        repeat.withdrawal = match &self.limits.budget {
-            Some(budget) if !free => Some(budget.withdraw().ok_or("budget")?),
-            _ => None,
-        };
+        match &self.limits.budget {
+            Some(budget) if !free => {
+                if !repeat.purse.set_aside(budget) {
+                    return Err("budget");
+                }
+            }
+            _ => repeat.purse.release(),
+        }
         Ok(route)
     }
 }

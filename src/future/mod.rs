@@ -96,18 +96,19 @@ where
         body: B,
     ) -> Self {
         let (attempts, future) = Attempts::repeatable(ready, policy, limits, head, body);
-        Self::calling(attempts, future)
+        Self::begin(attempts, future)
     }
 
     /// Calls `ready` with a request that is sent once, whatever happens.
     pub(crate) fn once(ready: &mut S, limits: Arc<Limits>, head: Parts, body: B) -> Self {
         let (attempts, future) = Attempts::once(ready, limits, head, body);
-        Self::calling(attempts, future)
+        Self::begin(attempts, future)
     }
 
-    fn calling(attempts: Attempts<S, P, B, R>, future: S::Future) -> Self {
+    /// A request that came too late to be sent finds that out when the service is ready.
+    fn begin(attempts: Attempts<S, P, B, R>, future: Option<S::Future>) -> Self {
         Self {
-            state: State::Calling { future },
+            state: future.map_or(State::Readying, |future| State::Calling { future }),
             attempts,
             alarm: Alarm::unset(),
         }
@@ -147,10 +148,13 @@ where
                             || attempts.overdue(),
                             || attempts.next_check(),
                         ));
+                        let Some(judged) = attempts.on_overdue(ended) else {
+                            continue;
+                        };
                         // Whoever is dropped with the future learns why from the trail.
                         attempts.end(ended);
                         this.state.set(State::Waiting);
-                        attempts.on_overdue(ended)
+                        attempts.follow(judged)
                     }
                 },
                 StateProj::Waiting => {

@@ -7,7 +7,8 @@ use tracing::debug;
 use super::drain::drain;
 use crate::{
     BoxError, Error,
-    failure::{Evidence, FailureKind, Stage},
+    failure::{Evidence, Failure, FailureKind, Stage},
+    policy::Verdict,
     report::{Outcome, Report},
     trail::Peer,
 };
@@ -45,13 +46,14 @@ impl<R> Offer<R> {
     pub(super) fn decline(
         &mut self,
         response: Response<R>,
+        stage: Stage,
         sent_in_full: bool,
         peer: Option<Peer>,
         cx: &mut Context<'_>,
     ) where
         R: Body,
     {
-        self.stage = Stage::MaybeProcessed;
+        self.stage = self.stage.or(stage);
         let outcome = Outcome::Answered(response.status());
         self.report.push(peer, outcome);
         let unwanted = if sent_in_full {
@@ -65,15 +67,11 @@ impl<R> Offer<R> {
     }
 
     /// An attempt failed.
-    pub(super) fn fail(
-        &mut self,
-        evidence: Evidence,
-        source: Option<BoxError>,
-        peer: Option<Peer>,
-    ) {
-        self.stage = self.stage.or(evidence.stage);
-        self.report.push(peer, Outcome::Failed(evidence.kind));
-        self.failure = Some((evidence.kind, source));
+    pub(super) fn fail(&mut self, failure: Failure, verdict: Verdict, peer: Option<Peer>) {
+        let kind = failure.kind();
+        self.stage = self.stage.or(verdict.proved(failure.stage()));
+        self.report.push(peer, Outcome::Failed(kind));
+        self.failure = Some((kind, failure.into_source()));
     }
 
     /// The deadline passed while no attempt was in flight.

@@ -34,6 +34,25 @@ pub(super) enum Next<R> {
     Now,
 }
 
+/// What was decided about a failure.
+pub(super) struct Judged {
+    failure: Failure,
+    verdict: Verdict,
+    /// Where the next attempt goes, or why there is none.
+    admitted: Result<Route, &'static str>,
+}
+
+impl Judged {
+    /// There was nothing to decide: it is the last attempt.
+    fn last(failure: Failure, because: &'static str) -> Self {
+        Self {
+            failure,
+            verdict: Verdict::deliver(),
+            admitted: Err(because),
+        }
+    }
+}
+
 /// What an attempt came to, and what follows.
 impl<S, P, B, R> Attempts<S, P, B, R>
 where
@@ -67,7 +86,8 @@ where
         match admitted {
             Ok(route) => {
                 let sent = self.replay.as_ref().is_none_or(Replay::is_sent_in_full);
-                self.offer.decline(response, sent, peer, cx);
+                let stage = verdict.proved(Stage::MaybeProcessed);
+                self.offer.decline(response, stage, sent, peer, cx);
                 self.offer.show(Ok(()));
                 self.advance(route, verdict)
             }
@@ -103,8 +123,8 @@ where
         next
     }
 
-    /// Decides about an attempt that was ended for taking too long.
-    pub(super) fn on_overdue(&mut self, ended: Ended) -> Next<R> {
+    /// Decides about the attempt in flight, which has taken too long. `None`: it may go on.
+    pub(super) fn on_overdue(&mut self, ended: Ended) -> Option<Judged> {
         let repeat = self.repeat.as_ref();
         let stage = if repeat.is_some_and(|repeat| repeat.trail.is_waiting()) {
             Stage::NotSent
@@ -112,13 +132,16 @@ where
             Stage::MaybeProcessed
         };
         let evidence = |kind| Evidence { stage, kind };
-        if ended == Ended::TimedOut {
-            return self.on_failure(evidence(FailureKind::Timeout), None);
+        if ended != Ended::TimedOut {
+            let failure = Failure::new(evidence(FailureKind::Deadline), None);
+            return Some(Judged::last(failure, "deadline"));
         }
-        let peer = self.peer();
-        self.offer.fail(evidence(FailureKind::Deadline), None, peer);
-        self.offer.show(Err("deadline"));
-        Next::Done(self.offer.close())
+        let judged = self.judge(evidence(FailureKind::Timeout), None);
+        if self.limits.lift_on_last && judged.admitted.is_err() {
+            self.clock.lift();
+            return None;
+        }
+        Some(judged)
     }
 
     /// Decides about a service that takes too long to be ready for the next attempt, or is ready too
@@ -142,13 +165,18 @@ where
     }
 
     fn on_failure(&mut self, evidence: Evidence, source: Option<BoxError>) -> Next<R> {
+        let judged = self.judge(evidence, source);
+        self.follow(judged)
+    }
+
+    /// Asks the policy and the limits about a failure.
+    fn judge(&mut self, evidence: Evidence, source: Option<BoxError>) -> Judged {
+        let failure = Failure::new(evidence, source);
         let peer = self.peer();
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
-            self.offer.fail(evidence, source, peer);
-            self.offer.show(Err("request is sent once"));
-            return Next::Done(self.offer.close());
+            return Judged::last(failure, "request is sent once");
         };
-        let failure = Failure::new(evidence, source).on_connection(repeat.trail.reused());
+        let failure = failure.on_connection(repeat.trail.reused());
         // Overload that no peer was chosen for is our own: another attempt would add to it.
         let own_overload = evidence.kind == FailureKind::Overload && peer.is_none();
         let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
@@ -158,7 +186,22 @@ where
             _ => repeat.policy.error_while_proxy(&attempt, &failure),
         };
         let admitted = self.admit(verdict, evidence.stage);
-        self.offer.fail(evidence, failure.into_source(), peer);
+        Judged {
+            failure,
+            verdict,
+            admitted,
+        }
+    }
+
+    /// Does what was decided about a failure.
+    pub(super) fn follow(&mut self, judged: Judged) -> Next<R> {
+        let Judged {
+            failure,
+            verdict,
+            admitted,
+        } = judged;
+        let peer = self.peer();
+        self.offer.fail(failure, verdict, peer);
         self.offer.show(admitted.map(|_| ()));
         match admitted {
             Ok(route) => self.advance(route, verdict),
@@ -169,9 +212,7 @@ where
     /// No peer was called: this was no attempt.
     fn on_no_peer(&mut self, no_peer: NoPeer, error: BoxError) -> Next<R> {
         if let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) {
-            if let Some(withdrawal) = &mut repeat.withdrawal {
-                withdrawal.unspend();
-            }
+            repeat.purse.unspend();
             if no_peer.is_tried() {
                 repeat.refusals += 1;
                 // The first who is asked after all these takes it, if it may go to a tried peer.

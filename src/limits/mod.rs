@@ -3,37 +3,37 @@
 mod alarm;
 mod backoff;
 mod budget;
+mod deadline;
+mod delays;
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use http::{Extensions, HeaderName};
 
-pub(crate) use self::alarm::Alarm;
-pub(crate) use self::budget::Withdrawal;
-pub use self::{backoff::Backoff, budget::Budget};
+pub(crate) use self::{alarm::Alarm, budget::Purse};
+pub use self::{
+    backoff::Backoff,
+    budget::Budget,
+    deadline::{Deadline, DeadlineHeader},
+    delays::Delays,
+};
 use crate::{
     failure::{Classify, Evidence, FailureKind, KnownErrors, Stage},
     replay::{Keep, ReplayMemory},
 };
 
-/// A request extension that shortens the layer's deadline for this request; the earlier one wins.
+/// A request extension that sets how many attempts this request may take, over what its layer says:
+/// fewer or more. Its meaning is that of [`max_attempts`](crate::FailoverLayer::max_attempts).
 ///
-/// The instant is tokio's, whose clock can be stopped in tests.
+/// It is for those who route requests; nothing that a client sends sets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadline(pub Instant);
+pub struct MaxAttempts(pub u32);
 
-impl Deadline {
-    /// The end of a time from now on; one too far away to be named is a year away.
-    pub fn after(time: Duration) -> Self {
-        const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-        let now = Instant::now();
-        Self(now.checked_add(time).unwrap_or(now + YEAR))
-    }
-}
-
-impl From<std::time::Instant> for Deadline {
-    fn from(at: std::time::Instant) -> Self {
-        Self(at.into())
+impl MaxAttempts {
+    /// How many attempts the request of these extensions may take.
+    pub(crate) fn of(extensions: &Extensions, limits: &Limits) -> u32 {
+        let asked = extensions.get().map(|Self(attempts)| *attempts);
+        asked.unwrap_or(limits.max_attempts)
     }
 }
 
@@ -46,6 +46,14 @@ pub(crate) struct Limits {
     pub(crate) deadline: Option<Duration>,
     pub(crate) retry_window: Option<Duration>,
     pub(crate) per_try_timeout: Option<Duration>,
+    /// Whether an attempt that no other can follow may go on until the deadline.
+    pub(crate) lift_on_last: bool,
+    /// Where a request says how much time it has.
+    pub(crate) deadline_from: Vec<DeadlineHeader>,
+    /// Where each attempt is told how much time is left.
+    pub(crate) send_deadline: Option<DeadlineHeader>,
+    /// Where each attempt is told its number.
+    pub(crate) attempt_header: Option<HeaderName>,
     pub(crate) replay_cap: u64,
     pub(crate) replay_memory: ReplayMemory,
     pub(crate) budget: Option<Budget>,
@@ -59,10 +67,10 @@ impl Limits {
     /// Large enough for the requests of today's APIs; the log is lazy, and freed early.
     pub(crate) const REPLAY_CAP: u64 = 1 << 20;
 
-    /// Whether an attempt may follow the `made` ones as far as their number goes; `untried` tells
-    /// whether a peer is known that the request has not been to.
-    pub(crate) fn allows_attempt(&self, made: u32, untried: Option<bool>) -> bool {
-        match self.max_attempts {
+    /// Whether an attempt may follow the `made` ones of at most `max_attempts`; `untried` tells whether
+    /// a peer is known that the request has not been to.
+    pub(crate) fn allow_attempt(max_attempts: u32, made: u32, untried: Option<bool>) -> bool {
+        match max_attempts {
             // Each peer once, and where tried peers may be used again, or peers are not known,
             // the default.
             0 => untried == Some(true) || made < Self::MAX_ATTEMPTS,
@@ -86,11 +94,6 @@ impl Limits {
             timed: self.per_try_timeout.is_some(),
         }
     }
-
-    /// Whether there can be a second attempt at all.
-    pub(crate) fn allow_retries(&self) -> bool {
-        self.max_attempts != 1
-    }
 }
 
 impl Default for Limits {
@@ -100,6 +103,10 @@ impl Default for Limits {
             deadline: None,
             retry_window: None,
             per_try_timeout: None,
+            lift_on_last: false,
+            deadline_from: Vec::new(),
+            send_deadline: None,
+            attempt_header: None,
             replay_cap: Self::REPLAY_CAP,
             replay_memory: ReplayMemory::default(),
             budget: Some(Budget::default()),
@@ -115,6 +122,10 @@ impl fmt::Debug for Limits {
             .field("deadline", &self.deadline)
             .field("retry_window", &self.retry_window)
             .field("per_try_timeout", &self.per_try_timeout)
+            .field("lift_on_last", &self.lift_on_last)
+            .field("deadline_from", &self.deadline_from)
+            .field("send_deadline", &self.send_deadline)
+            .field("attempt_header", &self.attempt_header)
             .field("replay_cap", &self.replay_cap)
             .field("replay_memory", &self.replay_memory)
             .field("budget", &self.budget)

@@ -27,6 +27,10 @@
 //! }
 //! ```
 //!
+//! Policies are made of policies with [`PolicyExt`]: [`and`](PolicyExt::and), [`or`](PolicyExt::or),
+//! [`limited`](PolicyExt::limited), [`only_if`](PolicyExt::only_if); and taken from each request's route
+//! with [`PerRoute`].
+//!
 //! # Limits bind every policy
 //!
 //! Whatever a policy answers, no further attempt is started when
@@ -36,7 +40,8 @@
 //! - the request's body cannot be sent again from its start;
 //! - the request may have been processed and is not [safe to repeat](Attempt::is_safe_to_repeat),
 //!   unless the verdict says
-//!   [`even_non_idempotent`](Verdict::even_non_idempotent);
+//!   [`even_non_idempotent`](Verdict::even_non_idempotent), or that it was
+//!   [`unprocessed`](Verdict::unprocessed);
 //! - the verdict was [`failover`](Verdict::failover) and no untried peer is left, unless it says
 //!   [`or_tried`](Verdict::or_tried).
 //!
@@ -47,20 +52,26 @@
 //! nothing could be done about them.
 
 mod attempt;
+mod combine;
 mod policy_fn;
 mod retry_on;
+mod route;
 mod safety;
 mod standard;
+mod statuses;
 mod verdict;
 
 use http::{request, response};
 
 pub use self::{
     attempt::Attempt,
+    combine::{And, Limited, OnlyIf, Or, PolicyExt},
     policy_fn::{Event, PolicyFn, policy_fn},
     retry_on::{ParseRetryOnError, RetryOn},
+    route::{PerRoute, RoutePolicy},
     safety::SafeToRepeat,
-    standard::{NonIdempotent, Standard},
+    standard::{NonIdempotent, RetryAfter, Standard},
+    statuses::Statuses,
     verdict::Verdict,
 };
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::trail::Route;
+use crate::{failure::Stage, trail::Route};
 
 /// What a [`Policy`](super::Policy) wants done; the layer's limits have the last word.
 ///
@@ -19,6 +19,7 @@ pub struct Verdict {
     delay: Duration,
     or_tried: bool,
     even_non_idempotent: bool,
+    unprocessed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,7 @@ impl Verdict {
             delay: Duration::ZERO,
             or_tried: false,
             even_non_idempotent: false,
+            unprocessed: false,
         }
     }
 
@@ -70,10 +72,19 @@ impl Verdict {
     /// Send the request again even though it is not safe to repeat and may have been processed.
     ///
     /// Not recommended: the upstreams may then process one request twice (RFC 9110, section 9.2.2).
-    /// It is right where the upstream is known to answer a status before it processes anything,
-    /// such as 425 (Too Early).
     pub const fn even_non_idempotent(mut self) -> Self {
         self.even_non_idempotent = true;
+        self
+    }
+
+    /// This response, or this failure, says that the request was not processed, so that any request
+    /// whose body can be replayed may be sent again: it counts as
+    /// [`Stage::Refused`](crate::failure::Stage::Refused).
+    ///
+    /// To say so is a promise about the upstream: that it answers in this way before it processes
+    /// anything, such as with 425 (Too Early), or with 503 while it drains.
+    pub const fn unprocessed(mut self) -> Self {
+        self.unprocessed = true;
         self
     }
 
@@ -95,6 +106,28 @@ impl Verdict {
     /// How long to wait first.
     pub const fn delay(&self) -> Duration {
         self.delay
+    }
+
+    /// What both want: this verdict's way, the longer delay, and no more than both allow.
+    pub(super) fn and(self, other: Self) -> Self {
+        if other.is_deliver() {
+            return other;
+        }
+        Self {
+            next: self.next,
+            delay: self.delay.max(other.delay),
+            or_tried: self.or_tried && other.or_tried,
+            even_non_idempotent: self.even_non_idempotent && other.even_non_idempotent,
+            unprocessed: self.unprocessed || other.unprocessed,
+        }
+    }
+
+    /// How far the request provably got, when what was seen of it proves `seen`.
+    pub(crate) const fn proved(&self, seen: Stage) -> Stage {
+        match seen {
+            Stage::MaybeProcessed if self.unprocessed => Stage::Refused,
+            _ => seen,
+        }
     }
 
     pub(crate) const fn repeats_unsafe(&self) -> bool {

@@ -1,0 +1,88 @@
+use http::{request, response};
+
+use crate::{
+    failure::Failure,
+    policy::{Attempt, Policy, Verdict},
+};
+
+/// Tries again only when both policies want to; made by [`PolicyExt::and`](super::PolicyExt::and).
+///
+/// The second is asked only when the first wants another attempt. That attempt goes where the first
+/// says, after the longer of the two delays, and may do only what both allow: go to a tried peer, or
+/// repeat what is not safe to repeat. What one of them knows to be
+/// [unprocessed](Verdict::unprocessed) is so.
+///
+/// For a condition on what came back that a list cannot express:
+///
+/// ```
+/// use tower_failover::policy::{Event, PolicyExt, Standard, Verdict, policy_fn};
+///
+/// let unless_told = policy_fn(|_, event| match event {
+///     Event::Response(head) if head.headers.contains_key("x-do-not-retry") => Verdict::deliver(),
+///     _ => Verdict::failover().or_tried().even_non_idempotent(),
+/// });
+/// let policy = Standard::default().and(unless_told);
+/// # let _ = tower_failover::FailoverLayer::new(policy);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct And<A, B> {
+    one: A,
+    other: B,
+}
+
+impl<A, B> And<A, B> {
+    pub(super) const fn new(one: A, other: B) -> Self {
+        Self { one, other }
+    }
+}
+
+impl<A: Policy, B: Policy> And<A, B> {
+    fn ask(
+        &mut self,
+        one: impl FnOnce(&mut A) -> Verdict,
+        other: impl FnOnce(&mut B) -> Verdict,
+    ) -> Verdict {
+        let verdict = one(&mut self.one);
+        if verdict.is_deliver() {
+            verdict
+        } else {
+            verdict.and(other(&mut self.other))
+        }
+    }
+}
+
+impl<A: Policy, B: Policy> Policy for And<A, B> {
+    fn fail_to_connect(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
+        self.ask(
+            |one| one.fail_to_connect(attempt, failure),
+            |other| other.fail_to_connect(attempt, failure),
+        )
+    }
+
+    fn error_while_proxy(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
+        self.ask(
+            |one| one.error_while_proxy(attempt, failure),
+            |other| other.error_while_proxy(attempt, failure),
+        )
+    }
+
+    fn upstream_response_decision(
+        &mut self,
+        attempt: &Attempt<'_>,
+        response: &response::Parts,
+    ) -> Verdict {
+        self.ask(
+            |one| one.upstream_response_decision(attempt, response),
+            |other| other.upstream_response_decision(attempt, response),
+        )
+    }
+
+    fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {
+        self.one.prepare(attempt, head);
+        self.other.prepare(attempt, head);
+    }
+
+    fn may_retry(&self, head: &request::Parts) -> bool {
+        self.one.may_retry(head) && self.other.may_retry(head)
+    }
+}

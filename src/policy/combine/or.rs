@@ -1,0 +1,104 @@
+use http::{request, response};
+
+use crate::{
+    failure::Failure,
+    policy::{Attempt, Policy, Verdict},
+};
+
+/// Tries again when one of two policies wants to; made by [`PolicyExt::or`](super::PolicyExt::or).
+///
+/// The second is asked only when the first would deliver; the verdict is that of the one that wants
+/// another attempt.
+///
+/// For rules with different limits:
+///
+/// ```
+/// use tower_failover::policy::{PolicyExt, Standard};
+///
+/// // Dead peers as often as there are attempts, but a status only once.
+/// let policy = Standard::new("connect-failure,refused-stream".parse()?)
+///     .or(Standard::new("503".parse()?).limited(1));
+/// # let _ = tower_failover::FailoverLayer::new(policy);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Or<A, B> {
+    one: A,
+    other: B,
+    /// Which of them the request concerns at all; known when its first attempt is prepared.
+    concerned: Option<(bool, bool)>,
+}
+
+impl<A, B> Or<A, B> {
+    pub(super) const fn new(one: A, other: B) -> Self {
+        Self {
+            one,
+            other,
+            concerned: None,
+        }
+    }
+}
+
+impl<A: Policy, B: Policy> Or<A, B> {
+    fn ask(
+        &mut self,
+        one: impl FnOnce(&mut A) -> Verdict,
+        other: impl FnOnce(&mut B) -> Verdict,
+    ) -> Verdict {
+        let (concerns_one, concerns_other) = self.concerned.unwrap_or((true, true));
+        if concerns_one {
+            let verdict = one(&mut self.one);
+            if !verdict.is_deliver() {
+                return verdict;
+            }
+        }
+        if concerns_other {
+            other(&mut self.other)
+        } else {
+            Verdict::deliver()
+        }
+    }
+}
+
+impl<A: Policy, B: Policy> Policy for Or<A, B> {
+    fn fail_to_connect(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
+        self.ask(
+            |one| one.fail_to_connect(attempt, failure),
+            |other| other.fail_to_connect(attempt, failure),
+        )
+    }
+
+    fn error_while_proxy(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
+        self.ask(
+            |one| one.error_while_proxy(attempt, failure),
+            |other| other.error_while_proxy(attempt, failure),
+        )
+    }
+
+    fn upstream_response_decision(
+        &mut self,
+        attempt: &Attempt<'_>,
+        response: &response::Parts,
+    ) -> Verdict {
+        self.ask(
+            |one| one.upstream_response_decision(attempt, response),
+            |other| other.upstream_response_decision(attempt, response),
+        )
+    }
+
+    fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {
+        let (one, other) = *self
+            .concerned
+            .get_or_insert_with(|| (self.one.may_retry(head), self.other.may_retry(head)));
+        if one {
+            self.one.prepare(attempt, head);
+        }
+        if other {
+            self.other.prepare(attempt, head);
+        }
+    }
+
+    fn may_retry(&self, head: &request::Parts) -> bool {
+        self.one.may_retry(head) || self.other.may_retry(head)
+    }
+}

@@ -1,0 +1,276 @@
+mod progress;
+mod retry_after;
+
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
+
+use http::{StatusCode, request, response};
+
+pub use self::retry_after::RetryAfter;
+use self::{progress::Progress, retry_after::Hint};
+use super::{Attempt, Policy, RetryOn, Statuses, Verdict};
+use crate::{
+    failure::{Failure, FailureKind},
+    limits::{Backoff, Delays},
+};
+
+/// The policy for nearly everybody: which failures and responses go to another peer.
+///
+/// # Defaults
+///
+/// - On [`RetryOn::default`]: connect failures and refused streams for every method; resets,
+///   per-try timeouts and 502, 503, 504 for requests that are
+///   [safe to repeat](Attempt::is_safe_to_repeat).
+/// - Another peer at once; when the service below names no peers, or tried ones may be
+///   [used again](Self::reuse_tried), after a [`Backoff`].
+/// - A peer that says in [`Retry-After`](RetryAfter) when to come again is not called earlier.
+/// - A request that is not safe to repeat is not repeated once it may have been processed.
+///
+/// # Never
+///
+/// Whatever the settings, nothing is tried again after a certificate that is not the peer's, a request
+/// that cannot be sent as it is, a request body that failed while it was read, an overload of our own,
+/// or 101 (Switching Protocols).
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_failover::{limits::Backoff, policy::{RetryAfter, Standard}};
+///
+/// let ms = Duration::from_millis;
+/// let policy = Standard::new("connect-failure,reset,502-504".parse()?)
+///     .refused_on("421,425".parse()?) // answered before anything is processed
+///     .reuse_tried(true)
+///     .backoff(Backoff::new(ms(50), ms(1_000))?)
+///     .retry_after(RetryAfter::up_to(ms(5_000)));
+/// # let _ = tower_failover::FailoverLayer::new(policy);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+pub struct Standard {
+    settings: Arc<Settings>,
+    /// `None` until an attempt has failed.
+    progress: Option<Box<Progress>>,
+}
+
+#[derive(Clone)]
+struct Settings {
+    retry_on: RetryOn,
+    refused_on: Statuses,
+    non_idempotent: NonIdempotent,
+    delays: Arc<dyn Delays>,
+    retry_after: RetryAfter,
+    reuse_tried: bool,
+    retries_per_peer: u32,
+}
+
+/// Whether a request that is not safe to repeat is repeated although it may have been processed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NonIdempotent {
+    /// Never: a proxy must not (RFC 9110, section 9.2.2).
+    #[default]
+    Never,
+    /// When a reused connection dies without a response head.
+    ///
+    /// Mostly the peer had closed it while it was idle. Not always: an origin can read a request
+    /// whole, act on it, and then close. Not recommended where acting twice does harm.
+    Reused,
+    /// After every failure and response on the list.
+    ///
+    /// Not recommended: a request whose answer was lost is processed twice.
+    Always,
+}
+
+static DEFAULT: LazyLock<Arc<Settings>> = LazyLock::new(|| {
+    Arc::new(Settings {
+        retry_on: RetryOn::default(),
+        refused_on: Statuses::none(),
+        non_idempotent: NonIdempotent::default(),
+        delays: Arc::new(Backoff::default()),
+        retry_after: RetryAfter::default(),
+        reuse_tried: false,
+        retries_per_peer: 0,
+    })
+});
+
+impl Standard {
+    /// Tries again on what is on the list, and on nothing else.
+    pub fn new(retry_on: RetryOn) -> Self {
+        Self::default().with(|settings| settings.retry_on = retry_on)
+    }
+
+    /// Sets what becomes of requests that are not safe to repeat; by default
+    /// [`NonIdempotent::Never`].
+    #[must_use]
+    pub fn non_idempotent(self, non_idempotent: NonIdempotent) -> Self {
+        self.with(|settings| settings.non_idempotent = non_idempotent)
+    }
+
+    /// Declares statuses with which the upstreams answer *before* they process anything, such as 425
+    /// (Too Early), 421 (Misdirected Request), or a 503 that is only sent while draining. They are
+    /// tried again for every method, whether they are on the list or not; by default there are none.
+    ///
+    /// Declared wrongly, a request that is not safe to repeat is processed twice.
+    #[must_use]
+    pub fn refused_on(self, statuses: Statuses) -> Self {
+        self.with(|settings| settings.refused_on = statuses)
+    }
+
+    /// Sets the delays before a peer that may have been tried already: a [`Backoff`], or any closure
+    /// that returns an iterator of [delays](Delays); by default [`Backoff::default`]. To a peer that
+    /// the request has not been to there is no delay.
+    #[must_use]
+    pub fn backoff(self, delays: impl Delays + 'static) -> Self {
+        self.with(|settings| settings.delays = Arc::new(delays))
+    }
+
+    /// Sets what becomes of an upstream's `Retry-After`; by default it is heeded
+    /// [up to 60 s](RetryAfter).
+    #[must_use]
+    pub fn retry_after(self, retry_after: RetryAfter) -> Self {
+        self.with(|settings| settings.retry_after = retry_after)
+    }
+
+    /// Sets whether a tried peer may be used again when no untried one is left; by default not.
+    #[must_use]
+    pub fn reuse_tried(self, reuse_tried: bool) -> Self {
+        self.with(|settings| settings.reuse_tried = reuse_tried)
+    }
+
+    /// Sets how often a peer is tried again, after a delay, before the request goes to another; by
+    /// default 0. [`u32::MAX`] is HAProxy without `redispatch`: a request never leaves its peer.
+    #[must_use]
+    pub fn retries_per_peer(self, retries: u32) -> Self {
+        self.with(|settings| settings.retries_per_peer = retries)
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
+        set(Arc::make_mut(&mut self.settings));
+        self
+    }
+
+    /// The next attempt: at the same peer while it may stay there, else to an untried peer at once, or
+    /// to what may be a tried one after a delay.
+    fn again(&mut self, attempt: &Attempt<'_>, hint: Hint) -> Verdict {
+        let settings = &self.settings;
+        let progress = self.progress.get_or_insert_default();
+        match hint {
+            Hint::Never => return Verdict::deliver(),
+            Hint::After(wait) => progress.leave_alone(wait),
+            Hint::Pushback(_) => progress.start_over(),
+            Hint::None | Hint::TooLate => {}
+        }
+        let stays = progress.stay(settings.retries_per_peer);
+        let mut verdict = if stays {
+            Verdict::retry()
+        } else {
+            Verdict::failover()
+        };
+        if settings.reuse_tried {
+            verdict = verdict.or_tried();
+        }
+        // Where peers have names, an attempt that may go to no tried one goes to another.
+        let excludes = attempt.peer().is_some() && !settings.reuse_tried;
+        let elsewhere = !stays && attempt.has_untried_peer().unwrap_or(excludes);
+        match hint {
+            Hint::Pushback(wait) => verdict.after(wait),
+            _ if elsewhere => verdict,
+            Hint::TooLate => Verdict::deliver(),
+            _ => match progress.delay(&*settings.delays) {
+                Some(delay) => verdict.after(delay),
+                None => Verdict::deliver(),
+            },
+        }
+    }
+
+    fn after_failure(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
+        if !self.settings.retry_on.matches_failure(failure) {
+            return Verdict::deliver();
+        }
+        let verdict = self.again(attempt, Hint::None);
+        let even_non_idempotent = match self.settings.non_idempotent {
+            NonIdempotent::Never => false,
+            NonIdempotent::Reused => {
+                failure.kind() == FailureKind::Reset && failure.connection_reused() == Some(true)
+            }
+            NonIdempotent::Always => true,
+        };
+        if even_non_idempotent {
+            verdict.even_non_idempotent()
+        } else {
+            verdict
+        }
+    }
+
+    fn is_refusal(&self, status: StatusCode) -> bool {
+        self.settings.refused_on.contains(status)
+    }
+}
+
+impl Policy for Standard {
+    fn fail_to_connect(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
+        self.after_failure(attempt, failure)
+    }
+
+    fn error_while_proxy(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
+        self.after_failure(attempt, failure)
+    }
+
+    fn upstream_response_decision(
+        &mut self,
+        attempt: &Attempt<'_>,
+        response: &response::Parts,
+    ) -> Verdict {
+        let refused = self.is_refusal(response.status);
+        if !refused && !self.settings.retry_on.matches_response(response) {
+            return Verdict::deliver();
+        }
+        let hint = self.settings.retry_after.hint(response);
+        let verdict = self.again(attempt, hint);
+        if refused {
+            verdict.unprocessed()
+        } else if self.settings.non_idempotent == NonIdempotent::Always {
+            verdict.even_non_idempotent()
+        } else {
+            verdict
+        }
+    }
+
+    fn may_retry(&self, _head: &request::Parts) -> bool {
+        let settings = &self.settings;
+        settings.retry_on != RetryOn::none() || settings.refused_on != Statuses::none()
+    }
+}
+
+/// A clone has the same settings, and begins with a request of its own.
+impl Clone for Standard {
+    fn clone(&self) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            progress: None,
+        }
+    }
+}
+
+impl Default for Standard {
+    fn default() -> Self {
+        Self {
+            settings: Arc::clone(&DEFAULT),
+            progress: None,
+        }
+    }
+}
+
+impl fmt::Debug for Standard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standard")
+            .field("retry_on", &self.settings.retry_on)
+            .field("refused_on", &self.settings.refused_on)
+            .field("non_idempotent", &self.settings.non_idempotent)
+            .field("retry_after", &self.settings.retry_after)
+            .field("reuse_tried", &self.settings.reuse_tried)
+            .field("retries_per_peer", &self.settings.retries_per_peer)
+            .finish_non_exhaustive()
+    }
+}
