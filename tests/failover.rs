@@ -7,10 +7,16 @@ mod support {
 
 mod attempt_loop {
     mod bodies;
+    mod combining;
     mod deciding;
     mod limits;
+    mod own_limits;
     mod peers;
     mod responses;
+    mod standard;
+    mod storm;
+    mod table;
+    mod telling;
     mod time;
     mod transparency;
 }
