@@ -56,6 +56,14 @@ impl<P> FailoverLayer<P> {
         }
     }
 
+    /// Lets another policy decide, within the same limits.
+    pub fn policy<Q>(self, policy: Q) -> FailoverLayer<Q> {
+        FailoverLayer {
+            policy,
+            limits: self.limits,
+        }
+    }
+
     /// Sets how many attempts a request may take, the first included. A
     /// [`MaxAttempts`](crate::limits::MaxAttempts) in a request's extensions replaces it.
     ///

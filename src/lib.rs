@@ -74,6 +74,7 @@
 //! | [`gateway`] | the final error as a response |
 //! | [`limits`] | retry budget, backoff, deadline |
 //! | [`report`] | what became of each attempt, on the response |
+//! | `config` | the settings as they stand in a configuration file (feature `serde`) |
 //!
 //! Each is useful alone: the layer works over any `Clone` service of requests, such as
 //! `tower::balance` behind a `tower::buffer`, or a single client; and the balancer without the layer.
@@ -104,6 +105,8 @@
 //! | `hyper` (default) | [`upstream::Pool`], upgrades in [`gateway`], proof from hyper's and h2's errors |
 //! | `reqwest` | `upstream::ReqwestPool`, proof from reqwest's errors; with `hyper` |
 //! | `rustls` | a certificate that is not the peer's is known as such, and never retried |
+//! | `serde` | `config`: the settings in a configuration file |
+//! | `tower-budget` | retry budgets that are `tower::retry::budget::Budget`s |
 //!
 //! # What is shown
 //!
@@ -114,6 +117,8 @@
 
 #[cfg(feature = "balance")]
 pub mod balance;
+#[cfg(feature = "serde")]
+pub mod config;
 mod config_error;
 mod error;
 pub mod failure;

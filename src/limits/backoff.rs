@@ -36,7 +36,9 @@ impl Backoff {
         multiplier: Self::MULTIPLIER,
     };
 
-    const MULTIPLIER: f64 = 2.0;
+    pub(crate) const BASE: Duration = Duration::from_millis(25);
+    pub(crate) const MAX: Duration = Duration::from_millis(250);
+    pub(crate) const MULTIPLIER: f64 = 2.0;
 
     /// Delays of at most `base` before the first retry, and never more than `max`.
     ///
@@ -108,8 +110,8 @@ impl Default for Backoff {
     /// 25 ms, at most 250 ms: Envoy's defaults.
     fn default() -> Self {
         Self {
-            base: Duration::from_millis(25),
-            max: Duration::from_millis(250),
+            base: Self::BASE,
+            max: Self::MAX,
             multiplier: Self::MULTIPLIER,
         }
     }

@@ -71,6 +71,15 @@ impl DeadlineHeader {
         }
     }
 
+    /// The header of this name: `grpc-timeout` in its own format, and any other in milliseconds.
+    #[must_use]
+    pub fn named(name: HeaderName) -> Self {
+        match Self::grpc_timeout() {
+            grpc if grpc.name == name => grpc,
+            _ => Self::milliseconds(name),
+        }
+    }
+
     /// The header's name.
     pub fn name(&self) -> &HeaderName {
         &self.name

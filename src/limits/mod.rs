@@ -37,6 +37,9 @@ impl MaxAttempts {
     }
 }
 
+/// Large enough for the requests of today's APIs; the log is lazy, and freed early.
+pub(crate) const REPLAY_CAP: u64 = 1 << 20;
+
 /// What a layer was set to; its setters are documented on
 /// [`FailoverLayer`](crate::FailoverLayer).
 #[derive(Clone)]
@@ -63,9 +66,6 @@ pub(crate) struct Limits {
 impl Limits {
     /// As nginx' three tries with two more peers, and HAProxy's three retries less one.
     pub(crate) const MAX_ATTEMPTS: u32 = 3;
-
-    /// Large enough for the requests of today's APIs; the log is lazy, and freed early.
-    pub(crate) const REPLAY_CAP: u64 = 1 << 20;
 
     /// Whether an attempt may follow the `made` ones of at most `max_attempts`; `untried` tells whether
     /// a peer is known that the request has not been to.
@@ -107,7 +107,7 @@ impl Default for Limits {
             deadline_from: Vec::new(),
             send_deadline: None,
             attempt_header: None,
-            replay_cap: Self::REPLAY_CAP,
+            replay_cap: REPLAY_CAP,
             replay_memory: ReplayMemory::default(),
             budget: Some(Budget::default()),
             classify: Arc::new(KnownErrors),

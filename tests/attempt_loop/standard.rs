@@ -16,7 +16,7 @@ use tower_failover::{
     report::Report,
 };
 
-use crate::support::script::{Answer, status};
+use crate::support::script::Answer;
 use crate::*;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -49,6 +49,9 @@ impl Budget {
     /// How many retries can be saved up unless [`burst`](Self::burst) says otherwise.
     pub const BURST: u32 = 1_000;
 
+    pub(crate) const RATIO: f64 = 0.2;
+    pub(crate) const PER_SECOND: u32 = 10;
+
     /// A budget of `ratio` retries per request, plus `per_second`. It begins with one second's
     /// worth.
     ///
@@ -60,6 +63,10 @@ impl Budget {
             let expected = "a ratio from 0 to 100";
             return Err(ConfigError::new("budget", ratio, expected));
         }
+        Ok(Self::with(ratio, per_second))
+    }
+
+    fn with(ratio: f64, per_second: u32) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -67,10 +74,6 @@ impl Budget {
             reason = "at most 100 million, and not negative"
         )]
         let share = (ratio * RETRY as f64).round() as u64;
-        Ok(Self::with(share, per_second))
-    }
-
-    fn with(share: u64, per_second: u32) -> Self {
         let floor = retries(per_second);
         Self::open(Income {
             share,
@@ -229,7 +232,7 @@ impl Budget {
 impl Default for Budget {
     /// 20 % of the requests plus 10 per second: Finagle's and linkerd's figures.
     fn default() -> Self {
-        Self::with(RETRY / 5, 10)
+        Self::with(Self::RATIO, Self::PER_SECOND)
     }
 }
 

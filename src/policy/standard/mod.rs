@@ -66,6 +66,8 @@ struct Settings {
 
 /// Whether a request that is not safe to repeat is repeated although it may have been processed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum NonIdempotent {
     /// Never: a proxy must not (RFC 9110, section 9.2.2).

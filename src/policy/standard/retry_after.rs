@@ -52,6 +52,8 @@ impl RetryAfter {
     /// It is not heeded at all.
     pub const IGNORED: Self = Self { rule: Rule::Ignore };
 
+    pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+
     /// It is heeded when it asks for no longer than this; a response that asks for more is delivered
     /// at once.
     #[must_use]
@@ -99,7 +101,7 @@ impl RetryAfter {
 impl Default for RetryAfter {
     /// Up to 60 s: for so long nginx lets a client wait for an upstream (`proxy_read_timeout`).
     fn default() -> Self {
-        Self::up_to(Duration::from_secs(60))
+        Self::up_to(Self::LONGEST)
     }
 }
 

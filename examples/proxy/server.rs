@@ -1,0 +1,78 @@
+//! The proxy's side towards its clients.
+
+use std::{net::IpAddr, pin::pin, time::Duration};
+
+use http::{HeaderName, HeaderValue, Request};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tower::Service;
+
+use super::Proxy;
+
+/// Serves HTTP/1 and h2c until Ctrl-C, then finishes what is in flight.
+pub(crate) async fn serve(listener: TcpListener, proxy: Proxy) {
+    let graceful = GracefulShutdown::new();
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, client)) => connection(stream, client.ip(), proxy.clone(), &graceful),
+                Err(error) => {
+                    // Out of file descriptors, mostly: those in use become free in time.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            _ = &mut interrupted => break,
+        }
+    }
+    drop(listener);
+    let patience = Duration::from_secs(10);
+    if tokio::time::timeout(patience, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("connections were still open after {patience:?}");
+    }
+}
+
+/// How long a client may take for its first byte, and for a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+
+fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &GracefulShutdown) {
+    // Without it, small writes wait for the peer's delayed acknowledgements.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Ok(client) = HeaderValue::try_from(client.to_string()) {
+            let name = HeaderName::from_static("x-forwarded-for");
+            request.headers_mut().append(name, client);
+        }
+        // A gateway over a balancer is always ready.
+        proxy.clone().call(request)
+    });
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30));
+    let watcher = graceful.watcher();
+    tokio::spawn(async move {
+        // The server's own timeouts begin when it knows which version is spoken.
+        let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await;
+        if !matches!(first, Ok(Ok(()))) {
+            return;
+        }
+        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(error, "connection ended");
+        }
+    });
+}

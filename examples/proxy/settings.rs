@@ -1,0 +1,149 @@
+//! What the configuration file and the flags together ask for.
+
+use std::{error::Error, fs, path::Path, time::Duration};
+
+use tower_failover::{
+    FailoverLayer,
+    config::{BudgetConfig, RetryAfterConfig, RetryConfig},
+    limits::DeadlineHeader,
+};
+
+use crate::args::{Args, Conditions, Limit, Limits, Share};
+
+/// The deadline where neither says any.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The layer with everything that the flags and the file say.
+pub(crate) fn failover(args: &Args) -> Result<FailoverLayer, Box<dyn Error>> {
+    let mut config = match &args.conditions.config {
+        Some(path) => read(path)?,
+        None => RetryConfig::default(),
+    };
+    let line = args.conditions.line();
+    if let Some(line) = line {
+        config.max_attempts = Some(line.max_attempts());
+        config.max_retries = None;
+    }
+    conditions(&mut config, &args.conditions);
+    limits(&mut config, &args.limits);
+    let layer = config.layer()?;
+    let Some(line) = line else {
+        return Ok(layer);
+    };
+    // The line says the rest of it; what flags say stands over it.
+    let mut policy = line.policy().clone().retry_after(config.retry_after.into());
+    if let Some(statuses) = &args.conditions.refused_on {
+        policy = policy.refused_on(statuses.clone());
+    }
+    if let Some(repeat) = args.conditions.non_idempotent {
+        policy = policy.non_idempotent(repeat.into());
+    }
+    if let Some(retries) = args.conditions.retries_per_peer {
+        policy = policy.retries_per_peer(retries);
+    }
+    if args.conditions.reuse_tried {
+        policy = policy.reuse_tried(true);
+    }
+    if args.conditions.backoff.is_some() {
+        policy = policy.backoff(config.backoff()?);
+    }
+    Ok(layer.policy(policy))
+}
+
+fn read(path: &Path) -> Result<RetryConfig, Box<dyn Error>> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    let config = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
+    Ok(config)
+}
+
+fn conditions(config: &mut RetryConfig, flags: &Conditions) {
+    let Conditions {
+        config: _,
+        retry_on,
+        proxy_next_upstream: _,
+        haproxy_retry_on: _,
+        envoy_retry_on: _,
+        refused_on,
+        non_idempotent,
+        reuse_tried,
+        retries_per_peer,
+        backoff,
+        retry_after,
+    } = flags;
+    set(&mut config.retry_on, retry_on.clone());
+    set(&mut config.refused_on, refused_on.clone());
+    set(&mut config.non_idempotent, non_idempotent.map(Into::into));
+    set(&mut config.reuse_tried, reuse_tried.then_some(true));
+    set(&mut config.retries_per_peer, *retries_per_peer);
+    if let Some((base, max)) = backoff {
+        (config.backoff.base, config.backoff.max) = (*base, *max);
+    }
+    let heeded = retry_after.map(|Limit(longest)| match longest {
+        Some(longest) => RetryAfterConfig::UpTo(longest),
+        None => RetryAfterConfig::Ignored,
+    });
+    set(&mut config.retry_after, heeded);
+}
+
+fn limits(config: &mut RetryConfig, flags: &Limits) {
+    let Limits {
+        max_attempts,
+        timeout,
+        retry_window,
+        per_try_timeout,
+        lift_on_last,
+        deadline_from,
+        send_deadline,
+        attempt_header,
+        replay_cap,
+        budget,
+    } = flags;
+    if max_attempts.is_some() {
+        config.max_attempts = *max_attempts;
+        config.max_retries = None;
+    }
+    config.deadline = match timeout {
+        Some(Limit(timeout)) => *timeout,
+        None => config.deadline.or(Some(TIMEOUT)),
+    };
+    set(
+        &mut config.retry_window,
+        retry_window.map(|Limit(limit)| limit),
+    );
+    set(
+        &mut config.per_try_timeout,
+        per_try_timeout.map(|Limit(limit)| limit),
+    );
+    set(
+        &mut config.lift_per_try_timeout_on_last,
+        lift_on_last.then_some(true),
+    );
+    if !deadline_from.is_empty() {
+        let headers = deadline_from.iter().cloned();
+        config.deadline_from = headers.map(DeadlineHeader::named).collect();
+    }
+    if let Some(name) = send_deadline {
+        config.send_deadline = Some(DeadlineHeader::named(name.clone()));
+    }
+    if attempt_header.is_some() {
+        config.attempt_header.clone_from(attempt_header);
+    }
+    set(&mut config.replay_cap, *replay_cap);
+    match budget {
+        Some(Share(Some(ratio))) => {
+            config
+                .budget
+                .get_or_insert_with(BudgetConfig::default)
+                .ratio = *ratio;
+        }
+        Some(Share(None)) => config.budget = None,
+        None => {}
+    }
+}
+
+fn set<T>(setting: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *setting = value;
+    }
+}
