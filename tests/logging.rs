@@ -7,10 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_failover::{FailoverLayer, ReplayBody, failure::NotSent, gateway::GatewayLayer};
+use tower_failover::{
+    FailoverLayer, ReplayBody,
+    failure::NotSent,
+    gateway::{ErrorPage, Failed, GatewayLayer},
+};
 
 type Body = Full<Bytes>;
 
@@ -18,9 +22,15 @@ async fn answer<S>(service: S, request: Request<Body>) -> u16
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = tower_failover::Error>,
 {
-    let gateway = ServiceBuilder::new()
-        .layer(GatewayLayer::new())
-        .service(service);
+    answer_with(GatewayLayer::new(), service, request).await
+}
+
+async fn answer_with<P, S>(layer: GatewayLayer<P>, service: S, request: Request<Body>) -> u16
+where
+    P: ErrorPage + Clone,
+    S: Service<Request<Body>, Response = Response<Body>, Error = tower_failover::Error>,
+{
+    let gateway = ServiceBuilder::new().layer(layer).service(service);
     let response = gateway.oneshot(request).await.unwrap();
     response.status().as_u16()
 }
@@ -100,4 +110,20 @@ async fn every_failed_attempt_is_logged_and_a_good_one_is_not() {
     let service = ServiceBuilder::new().layer(once).service(resetting);
     answer(service, get()).await;
     assert!(logged().contains("final_because=\"request is sent once\""));
+
+    // Where a page answers with another status, it is the one that is sent.
+    let teapot = |_: &Failed<'_>| {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::IM_A_TEAPOT;
+        response
+    };
+    let service = ServiceBuilder::new()
+        .layer(FailoverLayer::default().max_attempts(1))
+        .service(resetting);
+    answer_with(GatewayLayer::new().page(teapot), service, get()).await;
+    let text = logged();
+    assert!(
+        text.contains("WARN") && text.contains("status=418"),
+        "{text}"
+    );
 }

@@ -13,6 +13,7 @@ use std::{error::Error as StdError, fmt};
 
 use http::StatusCode;
 
+pub(crate) use self::classify::chain;
 #[cfg(feature = "hyper")]
 pub(crate) use self::junk::Junk;
 pub use self::{classify::KnownErrors, not_sent::NotSent};

@@ -11,10 +11,10 @@ pin_project! {
     /// An upstream's response body, or the gateway's own.
     #[derive(Debug)]
     pub struct GatewayBody<R> {
-        // `None`: the text is all there is.
+        // `None`: the page is all there is.
         #[pin]
         upstream: Option<R>,
-        text: Option<Bytes>,
+        page: Option<Bytes>,
     }
 }
 
@@ -22,14 +22,14 @@ impl<R> GatewayBody<R> {
     pub(super) fn upstream(body: R) -> Self {
         Self {
             upstream: Some(body),
-            text: None,
+            page: None,
         }
     }
 
-    pub(super) fn text(text: String) -> Self {
+    pub(super) fn page(page: Bytes) -> Self {
         Self {
             upstream: None,
-            text: Some(text.into()),
+            page: Some(page).filter(|page| !page.is_empty()),
         }
     }
 }
@@ -39,7 +39,7 @@ impl<R> Default for GatewayBody<R> {
     fn default() -> Self {
         Self {
             upstream: None,
-            text: None,
+            page: None,
         }
     }
 }
@@ -55,14 +55,14 @@ impl<R: Body<Data = Bytes>> Body for GatewayBody<R> {
         let this = self.project();
         match this.upstream.as_pin_mut() {
             Some(body) => body.poll_frame(cx),
-            None => Poll::Ready(this.text.take().map(|text| Ok(Frame::data(text)))),
+            None => Poll::Ready(this.page.take().map(|page| Ok(Frame::data(page)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.upstream {
             Some(body) => body.is_end_stream(),
-            None => self.text.is_none(),
+            None => self.page.is_none(),
         }
     }
 
@@ -70,7 +70,7 @@ impl<R: Body<Data = Bytes>> Body for GatewayBody<R> {
         match &self.upstream {
             Some(body) => body.size_hint(),
             None => {
-                let length = self.text.as_ref().map_or(0, Bytes::len);
+                let length = self.page.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(length as u64)
             }
         }

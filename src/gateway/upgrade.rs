@@ -13,9 +13,9 @@ pub(super) struct Upgrade {
 
 impl Upgrade {
     /// Takes the client's side out of a request that asks for an upgrade.
-    pub(super) fn take<B>(mut request: Request<B>) -> (Request<B>, Option<Self>) {
+    pub(super) fn take<B>(request: &mut Request<B>) -> Option<Self> {
         let client = request.extensions_mut().remove::<OnUpgrade>();
-        (request, client.map(|client| Self { client }))
+        client.map(|client| Self { client })
     }
 
     /// Joins both sides, if the upstream has agreed. The bridge lasts until both have closed.

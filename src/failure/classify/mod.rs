@@ -109,7 +109,7 @@ fn read(error: &(dyn StdError + 'static)) -> Option<Reading> {
 }
 
 /// Walks an error from the outside in.
-fn chain<'a>(
+pub(crate) fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |&error| below(error))
