@@ -80,7 +80,8 @@ where
             // The clone was not polled ready; it must not be the one that is called.
             let clone = self.inner.clone();
             let ready = mem::replace(&mut self.inner, clone);
-            ResponseFuture::repeatable(ready, self.policy.clone(), limits, parts, body)
+            let policy = self.policy.clone();
+            ResponseFuture::repeatable(ready, policy, limits, max_attempts, parts, body)
         } else {
             ResponseFuture::once(&mut self.inner, limits, parts, body)
         }

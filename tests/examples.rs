@@ -12,6 +12,9 @@ mod outbound_client;
 #[path = "../examples/pingora_guide.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod pingora_guide;
+#[path = "../examples/routes.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod routes;
 #[path = "../examples/tower_balance.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod tower_balance;
@@ -140,4 +143,24 @@ async fn tower_balance_tries_each_peer_once() {
 
 fn distinct(peers: &[String]) -> usize {
     peers.iter().collect::<HashSet<_>>().len()
+}
+
+#[tokio::test]
+async fn routes_are_tried_again_by_rules_of_their_own() {
+    let answers = routes::run().await.unwrap();
+    let answers: Vec<_> = answers
+        .iter()
+        .map(|(status, attempts, text)| (status.as_u16(), attempts.as_str(), text.as_str()))
+        .collect();
+    let expected = [
+        // One bad answer may be tried again, and no second one.
+        (404, "2", "not here\n"),
+        // The 503 was declared a refusal; a 404 is an answer.
+        (404, "2", "not here\n"),
+        // Not so elsewhere.
+        (503, "1", "draining\n"),
+        (404, "2", "not here\n"),
+        (503, "0", r#"{"error":"no peer available"}"#),
+    ];
+    assert_eq!(answers, expected);
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     BoxError,
     head::Head,
-    limits::{Limits, MaxAttempts, Purse},
+    limits::{Limits, Purse},
     policy::Policy,
     replay::{Replay, ReplayBody},
     trail::{Ended, Peer, Trail},
@@ -145,12 +145,12 @@ where
         mut ready: S,
         mut policy: P,
         limits: Arc<Limits>,
+        max_attempts: u32,
         mut parts: Parts,
         body: B,
     ) -> (Self, Option<S::Future>) {
         let clock = Clock::start(&limits, &parts);
         let (replay, body) = Replay::begin(body, || limits.keep());
-        let max_attempts = MaxAttempts::of(&parts.extensions, &limits);
         let (head, trail) = (Head::take(&parts), Trail::new());
         let future = (!clock.is_over()).then(|| {
             if let Some(budget) = &limits.budget {

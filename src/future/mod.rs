@@ -92,10 +92,12 @@ where
         ready: S,
         policy: P,
         limits: Arc<Limits>,
+        max_attempts: u32,
         head: Parts,
         body: B,
     ) -> Self {
-        let (attempts, future) = Attempts::repeatable(ready, policy, limits, head, body);
+        let (attempts, future) =
+            Attempts::repeatable(ready, policy, limits, max_attempts, head, body);
         Self::begin(attempts, future)
     }
 

@@ -184,3 +184,50 @@ fn a_certificate_below_an_unknown_error_proves_nothing() {
     let alert = Error::AlertReceived(AlertDescription::BadCertificate);
     assert_eq!(classify(&alert), None);
 }
+
+/// How many connections a request takes that is tried again on a connect failure, up to four times.
+async fn connections(identity: &Identity, name: &'static str) -> usize {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use tower::{Layer, ServiceExt, service_fn};
+    use tower_failover::{FailoverLayer, ReplayBody, limits::Backoff, policy::Standard};
+
+    let peer = Peer::bind().await;
+    let uri = https(&peer);
+    let accepted = AtomicUsize::new(0);
+    let client = client(identity.trusted(), name).client;
+    let policy = Standard::new("connect-failure".parse().expect("a list"))
+        .reuse_tried(true)
+        .backoff(Backoff::NONE);
+    let layer = FailoverLayer::new(policy).max_attempts(4);
+    // The client's own body type is fixed; a GET has none to lose.
+    let service = layer.layer(service_fn(move |request: http::Request<ReplayBody<_>>| {
+        client.request(get(&request.uri().to_string()))
+    }));
+    let request = get(&uri);
+    beside(service.oneshot(request), async {
+        loop {
+            let stream = peer.accept().await;
+            accepted.fetch_add(1, Relaxed);
+            if name == "peer.test" {
+                continue;
+            }
+            let _ = identity.server(None).accept(stream).await;
+        }
+    })
+    .await
+    .expect_err("nobody answers");
+    accepted.load(Relaxed)
+}
+
+/// HAProxy's back_handle_st_cer gives up in the same way.
+#[cfg(feature = "rustls")]
+#[tokio::test]
+async fn a_certificate_problem_is_not_tried_again() {
+    assert_eq!(connections(&Identity::new(), "another.test").await, 1);
+}
+
+#[tokio::test]
+async fn a_handshake_that_breaks_off_is_tried_again() {
+    assert_eq!(connections(&Identity::new(), "peer.test").await, 4);
+}
