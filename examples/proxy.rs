@@ -70,9 +70,10 @@ struct Args {
     #[arg(long, value_enum, default_value_t = Strategy::RoundRobin)]
     balance: Strategy,
 
-    /// What is tried again, comma separated, empty for nothing: connect-failure, reset,
-    /// reset-reused, timeout, junk-response, refused-stream, 5xx, gateway-error, a status,
-    /// header:NAME, header:NAME=VALUE, grpc:CODE
+    /// What is tried again, comma separated, empty for nothing: connect-failure, connect-error,
+    /// connect-timeout, refused-stream, reset, reset-reused, timeout, junk-response, gateway-error, a
+    /// status (503), a class (5xx), a range (500-504), header:NAME, header:NAME=VALUE, grpc:CODE,
+    /// and never unless-header:NAME, unless-header:NAME=VALUE
     #[arg(
         long,
         value_name = "LIST",

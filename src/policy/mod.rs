@@ -47,20 +47,25 @@
 //! nothing could be done about them.
 
 mod attempt;
+mod grpc_code;
 mod policy_fn;
 mod retry_on;
 mod safety;
 mod standard;
+mod statuses;
 mod verdict;
+mod words;
 
 use http::{request, response};
 
 pub use self::{
     attempt::Attempt,
+    grpc_code::GrpcCode,
     policy_fn::{Event, PolicyFn, policy_fn},
     retry_on::{ParseRetryOnError, RetryOn},
     safety::SafeToRepeat,
     standard::{NonIdempotent, Standard},
+    statuses::Statuses,
     verdict::Verdict,
 };
 use crate::failure::Failure;
