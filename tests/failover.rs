@@ -11,6 +11,7 @@ mod attempt_loop {
     mod limits;
     mod peers;
     mod responses;
+    mod retry_lines;
     mod time;
     mod transparency;
 }

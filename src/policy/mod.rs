@@ -1,8 +1,8 @@
 //! What to do after a failure or a response.
 //!
 //! A [`Policy`] decides; [`Standard`] is the one that nearly everybody wants, set by a
-//! [`RetryOn`] list as nginx, HAProxy and Envoy have it. A policy of your own overrides the callback
-//! it cares for:
+//! [`RetryOn`] list as nginx, HAProxy and Envoy have it. [`RetryLine`] reads the lines of those as they
+//! are. A policy of your own overrides the callback it cares for:
 //!
 //! ```
 //! use http::{StatusCode, response};
@@ -49,6 +49,7 @@
 mod attempt;
 mod grpc_code;
 mod policy_fn;
+mod retry_line;
 mod retry_on;
 mod safety;
 mod standard;
@@ -62,6 +63,7 @@ pub use self::{
     attempt::Attempt,
     grpc_code::GrpcCode,
     policy_fn::{Event, PolicyFn, policy_fn},
+    retry_line::{Envoy, ParseRetryLineError, RetryLine},
     retry_on::{ParseRetryOnError, RetryOn},
     safety::SafeToRepeat,
     standard::{NonIdempotent, Standard},
