@@ -6,7 +6,7 @@
 
 use std::io;
 
-use axum::{Extension, Router, body::Body, extract::Request, routing::any_service};
+use axum::{Extension, Router, body::Body, extract::Request};
 use bytes::Bytes;
 use http::{HeaderName, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
@@ -48,18 +48,14 @@ fn app(upstreams: &[String]) -> Result<Router, BoxError> {
         .or(Standard::new("5xx,404".parse()?).limited(1));
     // These upstreams answer 503 before they look at an order: it is safe to send it again.
     let orders = Standard::new("connect-failure".parse()?).refused_on("503".parse()?);
-    Ok(Router::new()
-        .route(
-            "/search",
-            any_service(gateway.clone())
-                .layer(Extension(RoutePolicy::new(search)))
-                .layer(Extension(MaxAttempts(5))),
-        )
-        .route(
-            "/orders",
-            any_service(gateway.clone()).layer(Extension(RoutePolicy::new(orders))),
-        )
-        .fallback_service(gateway))
+    let search = Router::new()
+        .route_service("/search", gateway.clone())
+        .layer(Extension(RoutePolicy::new(search)))
+        .layer(Extension(MaxAttempts(5)));
+    let orders = Router::new()
+        .route_service("/orders", gateway.clone())
+        .layer(Extension(RoutePolicy::new(orders)));
+    Ok(search.merge(orders).fallback_service(gateway))
 }
 
 /// Starts the application before three upstreams, of which only the last is well, and asks it.

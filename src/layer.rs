@@ -6,7 +6,7 @@ use tower_layer::Layer;
 use crate::{
     failure::Classify,
     limits::{Budget, DeadlineHeader, Limits},
-    policy::Standard,
+    policy::{RetryLine, Standard},
     replay::ReplayMemory,
     service::Failover,
 };
@@ -179,6 +179,13 @@ impl<P> FailoverLayer<P> {
 impl Default for FailoverLayer {
     fn default() -> Self {
         Self::new(Standard::default())
+    }
+}
+
+impl From<RetryLine> for FailoverLayer {
+    /// The line's policy and attempts; everything else is as by default.
+    fn from(line: RetryLine) -> Self {
+        Self::new(line.policy().clone()).max_attempts(line.max_attempts())
     }
 }
 

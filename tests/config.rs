@@ -155,7 +155,10 @@ fn what_cannot_be_read_is_named_with_its_place() {
         ("deadline = \"soon\"", "soon"),
         ("deadline = 5", "integer `5`"),
         ("non_idempotent = \"yes\"", "unknown variant `yes`"),
-        ("attempt_header = \"a b\"", "\"a b\", expected a header's name"),
+        (
+            "attempt_header = \"a b\"",
+            "\"a b\", expected a header's name",
+        ),
         ("deadline_from = [\"\"]", "expected a header's name"),
         ("budget = true", "expected a table, or `false`"),
         ("budget = 0.2", "expected a table, or `false`"),
@@ -185,7 +188,10 @@ fn what_cannot_be_meant_is_named_with_its_value() {
             "budget = { ratio = -1.0 }",
             "budget: -1 is not a ratio from 0 to 100",
         ),
-        ("budget = { burst = 0 }", "budget burst: 0 is not at least 1"),
+        (
+            "budget = { burst = 0 }",
+            "budget burst: 0 is not at least 1",
+        ),
         (
             "budget = { per_request = 0.0 }",
             "budget per request: 0 is not a share above 0 and up to 100",

@@ -13,6 +13,7 @@ mod attempt_loop {
     mod own_limits;
     mod peers;
     mod responses;
+    mod retry_lines;
     mod standard;
     mod storm;
     mod table;

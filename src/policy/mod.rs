@@ -1,8 +1,8 @@
 //! What to do after a failure or a response.
 //!
 //! A [`Policy`] decides; [`Standard`] is the one that nearly everybody wants, set by a
-//! [`RetryOn`] list as nginx, HAProxy and Envoy have it. A policy of your own overrides the callback
-//! it cares for:
+//! [`RetryOn`] list as nginx, HAProxy and Envoy have it. [`RetryLine`] reads the lines of those as they
+//! are. A policy of your own overrides the callback it cares for:
 //!
 //! ```
 //! use http::{StatusCode, response};
@@ -53,20 +53,25 @@
 
 mod attempt;
 mod combine;
+mod grpc_code;
 mod policy_fn;
+mod retry_line;
 mod retry_on;
 mod route;
 mod safety;
 mod standard;
 mod statuses;
 mod verdict;
+mod words;
 
 use http::{request, response};
 
 pub use self::{
     attempt::Attempt,
     combine::{And, Limited, OnlyIf, Or, PolicyExt},
+    grpc_code::GrpcCode,
     policy_fn::{Event, PolicyFn, policy_fn},
+    retry_line::{Envoy, ParseRetryLineError, RetryLine},
     retry_on::{ParseRetryOnError, RetryOn},
     route::{PerRoute, RoutePolicy},
     safety::SafeToRepeat,

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// With axum, `axum::Extension` on a route's `MethodRouter` does the same.
+/// With axum, `axum::Extension` as a layer of the router of those routes does the same.
 pub struct RoutePolicy(Box<dyn ClonePolicy>);
 
 impl RoutePolicy {

@@ -241,7 +241,7 @@ impl Policy for Standard {
 
     fn may_retry(&self, _head: &request::Parts) -> bool {
         let settings = &self.settings;
-        settings.retry_on != RetryOn::none() || settings.refused_on != Statuses::none()
+        !settings.retry_on.is_none() || !settings.refused_on.is_none()
     }
 }
 
