@@ -83,7 +83,7 @@ async fn everything_that_a_file_says_is_done() {
     )
     .unwrap();
     assert_eq!(config.deadline, Some(Duration::from_secs(90)));
-    assert_eq!(config.retry_on.to_string(), "reset,500,502-504");
+    assert_eq!(config.retry_on.to_string(), "reset,500,gateway-error");
     let shown = format!("{:?}", config.layer().unwrap());
     for part in [
         "reuse_tried: true",
