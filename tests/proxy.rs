@@ -9,6 +9,7 @@ mod proxy_example {
     mod connections;
     mod exchanges;
     mod failing_over;
+    mod settings;
 }
 
 use std::{
