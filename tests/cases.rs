@@ -8,117 +8,48 @@ mod support {
 }
 
 mod peer_cases {
+    pub(crate) mod answer;
     pub(crate) mod client;
+    pub(crate) mod configure;
     pub(crate) mod stack;
 }
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http_body_util::BodyExt;
-use peer_cases::{client, stack::Stack};
-use support::cases::{Case, Expect, ServedBy, Tier, load};
+use peer_cases::{
+    answer::{Answer, upload},
+    client,
+    stack::Stack,
+};
+use support::cases::{Case, Tier, load};
 use tokio::time::Instant;
 
 /// One case, from the start of its upstreams to what the client and they have seen.
 async fn play(case: &Case) -> Result<(), String> {
     let stack = Stack::start(case).await;
+    let request = stack.call(client::request(case, &stack));
+    if let Some(patience) = case.request.abort_after_ms {
+        let patience = Duration::from_millis(patience);
+        let left = tokio::time::timeout(patience, request).await.is_err();
+        let made = stack.attempts();
+        stack.stop().await;
+        let right = left && Some(made) == case.expect.attempts;
+        return right
+            .then_some(())
+            .ok_or_else(|| format!("{}: left {left}, {made} attempts", case.id));
+    }
     let start = Instant::now();
-    let response = stack.call(client::request(case, &stack)).await;
-    let elapsed = start.elapsed();
-    let status = response.status().as_u16();
-    let served_by = response.headers().get("x-served-by").cloned();
-    let served_by = served_by.map(|name| name.to_str().unwrap_or_default().to_owned());
-    let body = response.into_body().collect().await;
-    let mut wrong = Vec::new();
-    let mut check = |what: &str, right: bool, got: String| {
-        if !right {
-            wrong.push(format!("{what}: got {got}"));
-        }
-    };
-    let Expect {
-        status: expected,
-        attempts,
-        attempts_by,
-        served_by: server,
-        body: text,
-        client_body_error,
-        body_seen,
-        trailers_seen,
-        elapsed_ms,
-        ..
-    } = &case.expect;
-    check(
-        "status",
-        expected.is_none_or(|code| code == status),
-        status.to_string(),
-    );
-    let made = stack.attempts();
-    check(
-        "attempts",
-        attempts.is_none_or(|most| most == made),
-        made.to_string(),
-    );
-    for upstream in stack.upstreams() {
-        let expected = attempts_by.get(upstream.name()).copied();
-        let made = upstream.attempts();
-        check(
-            upstream.name(),
-            expected.is_none_or(|most| most == made),
-            made.to_string(),
-        );
-    }
-    let right = match server {
-        ServedBy::Any => served_by.is_some(),
-        ServedBy::Nobody => served_by.is_none() || stack.answers_itself(),
-        ServedBy::Upstream(name) => served_by.as_ref() == Some(name),
-    };
-    check("served by", right, format!("{served_by:?}"));
-    check(
-        "body error",
-        *client_body_error == body.is_err(),
-        format!("{body:?}"),
-    );
-    if let (Some(text), Ok(body)) = (text, body) {
-        let body = body.to_bytes();
-        check("body", body == text.as_bytes(), format!("{body:?}"));
-    }
-    if let Some(length) = body_seen {
-        let seen = stack.last_seen(made).await;
-        let whole = seen.complete && seen.body == client::payload(*length);
-        check(
-            "body seen",
-            whole,
-            format!("{} bytes, {seen:?}", seen.body.len()),
-        );
-        for (name, value) in trailers_seen {
-            let field = (name.clone(), value.clone());
-            check(
-                "trailer",
-                seen.trailers.contains(&field),
-                format!("{:?}", seen.trailers),
-            );
-        }
-    }
-    if let Some([least, most]) = elapsed_ms {
-        let took = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-        // The upper bound is a peer's own timing; a busy machine may be slower.
-        check(
-            "elapsed",
-            took >= *least && took <= most + 2_000,
-            took.to_string(),
-        );
-    }
+    let response = request.await;
+    let seen = Answer::read(response, start.elapsed()).await;
+    let mut wrong = seen.compare(case, &stack);
+    wrong.extend(upload(case, &stack).await);
     stack.stop().await;
     if wrong.is_empty() {
         Ok(())
     } else {
-        Err(format!(
-            "{}: {}\n    {}",
-            case.id,
-            case.note,
-            wrong.join("\n    ")
-        ))
+        let wrong = wrong.join("\n    ");
+        Err(format!("{}: {}\n    {wrong}", case.id, case.note))
     }
 }
 
@@ -148,6 +79,67 @@ async fn play_all(wanted: impl Fn(&Case) -> bool) -> usize {
 #[tokio::test]
 async fn core_cases() {
     assert_eq!(play_all(|case| case.tier == Tier::Core).await, 68);
+}
+
+/// Cases of these tiers that need what there is not.
+const LACKING: [(&str, &str); 4] = [
+    ("env-12", "a deadline that covers the response's body"),
+    ("env-47", "a budget of retries that are under way"),
+    ("grp-01", "a throttle that looks at every failure"),
+    ("grp-06", "refused streams that count for no limit"),
+];
+
+fn is_lacking(case: &Case) -> bool {
+    LACKING.iter().any(|(id, _)| case.id == *id)
+}
+
+/// Those that wait so long that their clock is stopped.
+fn waits(case: &Case) -> bool {
+    !case.expect.delays_ms.is_empty()
+}
+
+/// Those that another test plays: over TLS, many times, or several requests in a row.
+fn is_played_elsewhere(case: &Case) -> bool {
+    ["hap-14", "fin-04", "l5d-14"].contains(&case.id.as_str())
+}
+
+fn is_of(case: &Case, tier: Tier) -> bool {
+    case.tier == tier && !is_lacking(case) && !is_played_elsewhere(case)
+}
+
+#[tokio::test]
+async fn option_cases() {
+    let played = play_all(|case| is_of(case, Tier::Option) && !waits(case)).await;
+    assert_eq!(played, 13);
+}
+
+#[tokio::test(start_paused = true)]
+async fn option_cases_that_wait() {
+    let played = play_all(|case| is_of(case, Tier::Option) && waits(case)).await;
+    assert_eq!(played, 3);
+}
+
+#[tokio::test]
+async fn budget_cases() {
+    assert_eq!(play_all(|case| is_of(case, Tier::Budget)).await, 3);
+}
+
+/// linkerd2-proxy's retry_uses_budget.
+#[tokio::test]
+async fn retries_of_several_requests_share_a_budget() {
+    let mut case = load().into_iter().find(|case| case.id == "l5d-14").unwrap();
+    case.config.budget_balance = Some(1);
+    case.config.budget_ratio = Some(0.1);
+    case.upstreams[0].cycle = true;
+    let stack = Stack::start(&case).await;
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        let response = stack.call(client::request(&case, &stack)).await;
+        statuses.push(response.status().as_u16());
+    }
+    assert_eq!(statuses, [200, 533, 200]);
+    assert_eq!(stack.attempts(), 4);
+    stack.stop().await;
 }
 
 #[tokio::test]

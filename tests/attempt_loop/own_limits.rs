@@ -133,6 +133,20 @@ async fn attempt_that_went_on_can_still_fail_over_for_what_is_allowed() {
     assert_eq!(outcome_of(layer, &script, post()).await, Ok(200));
 }
 
+/// Finagle's RetryBudgetTest, without a minimum per second.
+#[tokio::test(start_paused = true)]
+async fn retries_are_exactly_the_share_of_the_requests() {
+    for (ratio, granted) in [(0.1, 1_000), (0.5, 5_000), (0.25, 2_500)] {
+        let layer = layer().budget(Budget::new(ratio, 0).unwrap());
+        let mut attempts = 0;
+        for _ in 0..10_000 {
+            let error = run(layer.clone(), &failing(3), get()).await.unwrap_err();
+            attempts += error.attempts();
+        }
+        assert_eq!(attempts, 10_000 + granted, "{ratio}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_request_takes_no_more_than_its_share_of_the_budget() {
     let budget = Budget::new(0.0, 0).unwrap().starting_with(10);

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Full, channel::Channel, combinators::UnsyncBoxBody};
 
-use super::stack::Stack;
+use super::{configure, stack::Stack};
 use crate::support::cases::{At, Case, Step};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -30,6 +30,9 @@ pub(crate) fn request(case: &Case, stack: &Stack) -> Request<Body> {
     for name in asked.trailers.keys() {
         // hyper sends no trailer that was not announced.
         request = request.header("trailer", name);
+    }
+    if let Some(limit) = configure::own_limit(case) {
+        request = request.extension(limit);
     }
     let steps = &asked.body_schedule;
     let body = if steps.is_empty() && !asked.chunked && asked.trailers.is_empty() {

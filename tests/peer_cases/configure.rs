@@ -24,9 +24,8 @@ fn ms(number: u64) -> Duration {
 pub(crate) fn failover(case: &Case) -> FailoverLayer<impl Policy + Clone + Send + Sync + use<>> {
     let config = &case.config;
     let paths = config.only_paths.clone();
-    let policy = standard(config).only_if(move |head| {
-        paths.is_empty() || paths.iter().any(|path| head.uri.path() == path)
-    });
+    let policy = standard(config)
+        .only_if(move |head| paths.is_empty() || paths.iter().any(|path| head.uri.path() == path));
     // Without a number of tries, hosts that may be used again bound nothing.
     let most = match config.max_tries {
         0 if config.same_host_ok => u32::MAX,

@@ -6,23 +6,26 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{Semaphore, mpsc, watch},
+    time::Instant,
+};
 use tower::{
     Service, ServiceBuilder, ServiceExt, discover::Change, limit::ConcurrencyLimit,
     load_shed::LoadShed, service_fn, util::BoxCloneService,
 };
 use tower_failover::{
-    BoxError, FailoverLayer, ReplayBody,
+    BoxError, ReplayBody,
     balance::{Balance, Candidates, Endpoint, InOrder, Pick},
     gateway::GatewayLayer,
-    limits::Backoff,
-    policy::{self, RetryOn, Standard},
-    upstream::PoolOptions,
 };
 
-use super::client;
+use super::{
+    client,
+    configure::{ATTEMPT_HEADER, failover, pool},
+};
 use crate::support::{
-    cases::{Case, NonIdempotent, Upstream},
+    cases::{Case, Upstream},
     scripted::{Behaviour, Scripted, Seen},
     strict::Strict,
 };
@@ -32,11 +35,27 @@ type Got = UnsyncBoxBody<Bytes, BoxError>;
 type Endpoints = BoxCloneSyncService;
 type BoxCloneSyncService = tower::util::BoxCloneSyncService<Request<Sent>, Response<Got>, BoxError>;
 
-/// How many attempts have begun and ended, over all upstreams.
-#[derive(Clone, Copy, Debug, Default)]
+/// How many attempts have begun and ended, over all upstreams, and how long after the end of one the
+/// next began.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     pub(crate) begun: usize,
     pub(crate) ended: usize,
+    pub(crate) delays: Vec<Duration>,
+    last_end: Option<Instant>,
+}
+
+impl Progress {
+    fn begin(&mut self) {
+        self.begun += 1;
+        let end = self.last_end.take();
+        self.delays.extend(end.map(|end| end.elapsed()));
+    }
+
+    fn end(&mut self) {
+        self.ended += 1;
+        self.last_end = Some(Instant::now());
+    }
 }
 
 pub(crate) struct Stack {
@@ -81,7 +100,7 @@ impl Stack {
             if upstream.script[0] == "reused_read_close" {
                 warm_up(client.clone()).await;
             }
-            let client = counted(begun(&scripted, client), &progress);
+            let client = limited(upstream, counted(begun(&scripted, client), &progress));
             let leaves = upstream
                 .down_after_first
                 .then(|| (changes.clone(), balance.clone()));
@@ -112,6 +131,15 @@ impl Stack {
 
     pub(crate) fn attempts(&self) -> usize {
         self.progress.borrow().begun
+    }
+
+    pub(crate) fn delays(&self) -> Vec<Duration> {
+        self.progress.borrow().delays.clone()
+    }
+
+    /// What the upstreams have seen of the requests, in the order of the attempts at each.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.upstreams().flat_map(Scripted::seen).collect()
     }
 
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Scripted> {
@@ -155,47 +183,12 @@ where
     R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let gateway = ServiceBuilder::new()
-        .layer(GatewayLayer::new())
+        .layer(GatewayLayer::new().attempts_header(ATTEMPT_HEADER))
         .layer(failover(case))
         .service(Strict::new(below));
     let gateway = gateway
         .map_response(|response| response.map(|body| body.map_err(Into::into).boxed_unsync()));
     BoxCloneService::new(gateway)
-}
-
-fn failover(case: &Case) -> FailoverLayer {
-    let config = &case.config;
-    let ms = Duration::from_millis;
-    let retry_on: RetryOn = config.retry_on.join(",").parse().unwrap();
-    let delay = ms(config.backoff_ms);
-    let policy = Standard::new(retry_on)
-        .reuse_tried(config.same_host_ok)
-        .backoff(Backoff::new(delay, delay).unwrap())
-        .non_idempotent(match config.non_idempotent {
-            NonIdempotent::Never => policy::NonIdempotent::Never,
-            NonIdempotent::Reused => policy::NonIdempotent::Reused,
-            NonIdempotent::Always => policy::NonIdempotent::Always,
-        });
-    let mut layer = FailoverLayer::new(policy)
-        .max_attempts(config.max_tries.try_into().unwrap())
-        .replay_cap(config.buffer_cap);
-    if let Some(timeout) = config.overall_timeout_ms {
-        layer = layer.deadline(ms(timeout));
-    }
-    if let Some(timeout) = config.per_try_timeout_ms {
-        layer = layer.per_try_timeout(ms(timeout));
-    }
-    if let Some(window) = config.retry_window_ms {
-        layer = layer.retry_window(ms(window));
-    }
-    layer
-}
-
-fn pool(case: &Case) -> PoolOptions {
-    match case.config.connect_timeout_ms {
-        Some(timeout) => PoolOptions::new().connect_timeout(Duration::from_millis(timeout)),
-        None => PoolOptions::new(),
-    }
 }
 
 async fn scripted(upstream: &Upstream) -> Scripted {
@@ -251,10 +244,25 @@ fn counted(inner: Endpoints, progress: &Arc<watch::Sender<Progress>>) -> Endpoin
     erase(move |request| {
         let (inner, progress) = (inner.clone(), Arc::clone(&progress));
         Box::pin(async move {
-            progress.send_modify(|seen| seen.begun += 1);
+            progress.send_modify(Progress::begin);
             let result = inner.oneshot(request).await;
-            progress.send_modify(|seen| seen.ended += 1);
+            progress.send_modify(Progress::end);
             result
+        })
+    })
+}
+
+/// Admits as many requests at once as the upstream takes; all of its places may be taken already.
+fn limited(upstream: &Upstream, inner: Endpoints) -> Endpoints {
+    let Some(most) = upstream.max_conns else {
+        return inner;
+    };
+    let places = Arc::new(Semaphore::new(if upstream.busy { 0 } else { most }));
+    erase(move |request| {
+        let (inner, places) = (inner.clone(), Arc::clone(&places));
+        Box::pin(async move {
+            let _place = places.acquire_owned().await?;
+            inner.oneshot(request).await
         })
     })
 }
