@@ -71,6 +71,7 @@
 //! | [`trail`] | what a request's attempts have been through; how a balancer knows whom to leave out |
 //! | [`balance`] | choosing a peer with the request in hand |
 //! | [`upstream`] | endpoints: a hyper client, a reqwest client |
+//! | [`peek`] | a head held back until its body begins, for gRPC statuses in trailers and bodies that break off first |
 //! | [`gateway`] | the final error as a response |
 //! | [`limits`] | retry budget, backoff, deadline |
 //! | [`report`] | what became of each attempt, on the response |
@@ -127,6 +128,7 @@ pub mod gateway;
 mod head;
 mod layer;
 pub mod limits;
+pub mod peek;
 pub mod policy;
 pub mod replay;
 pub mod report;

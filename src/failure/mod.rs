@@ -4,6 +4,7 @@
 //! provably got. Errors of hyper, h2, reqwest, rustls, `std::io` and tower are read by
 //! [`KnownErrors`]; a client of your own plugs in with the one method of [`Classify`].
 
+mod broken;
 mod classify;
 #[cfg(feature = "hyper")]
 mod junk;
@@ -13,9 +14,9 @@ use std::{error::Error as StdError, fmt};
 
 use http::StatusCode;
 
-pub(crate) use self::classify::chain;
 #[cfg(feature = "hyper")]
 pub(crate) use self::junk::Junk;
+pub(crate) use self::{broken::Broken, classify::chain};
 pub use self::{classify::KnownErrors, not_sent::NotSent};
 use crate::{BoxError, trail::NoPeer};
 
@@ -98,8 +99,9 @@ pub trait Classify: Send + Sync {
 pub(crate) fn no_peer(error: &(dyn StdError + 'static)) -> Option<NoPeer> {
     let mut next = Some(error);
     while let Some(error) = next {
-        // An inner failover's error speaks for all of its own peers, whatever stands below it.
-        if error.is::<crate::Error>() {
+        // An inner failover's error speaks for all of its own peers, whatever stands below it; and a
+        // response that broke off was a peer's, whatever its body failed with.
+        if error.is::<crate::Error>() || error.is::<Broken>() {
             return None;
         }
         if let Some(found) = error.downcast_ref() {

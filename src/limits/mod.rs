@@ -18,7 +18,7 @@ pub use self::{
     delays::Delays,
 };
 use crate::{
-    failure::{Classify, Evidence, FailureKind, KnownErrors, Stage},
+    failure::{Broken, Classify, Evidence, FailureKind, KnownErrors, Stage},
     replay::{Keep, ReplayMemory},
 };
 
@@ -80,10 +80,15 @@ impl Limits {
 
     /// What is known of `error`, at the least.
     pub(crate) fn evidence(&self, error: &(dyn StdError + 'static)) -> Evidence {
-        self.classify.classify(error).unwrap_or(Evidence {
+        let mut evidence = self.classify.classify(error).unwrap_or(Evidence {
             stage: Stage::MaybeProcessed,
             kind: FailureKind::Other,
-        })
+        });
+        // Whatever a classifier makes of an error that it knows from elsewhere: an answer had begun.
+        if evidence.stage != Stage::MaybeProcessed && Broken::is_in(error) {
+            evidence.stage = Stage::MaybeProcessed;
+        }
+        evidence
     }
 
     /// How request bodies are kept.

@@ -41,6 +41,7 @@ mod tower;
 /// | REFUSED_STREAM | `Refused` | `RefusedStream` |
 /// | a stream above GOAWAY's last one, as far as hyper can say | `MaybeProcessed` | `RefusedStream` |
 /// | closed or reset before a response head | `MaybeProcessed` | `Reset` |
+/// | the body failed before its first byte, below a [`PeekLayer`](crate::peek::PeekLayer) | `MaybeProcessed` | `Reset`, or what the body says |
 /// | not a response | `MaybeProcessed` | `Junk` |
 /// | out of time | `MaybeProcessed` | `Timeout` |
 /// | the request's own body failed | `MaybeProcessed` | `RequestBody` |

@@ -3,7 +3,11 @@
 use std::error::Error as StdError;
 
 use super::{Classify, Evidence, FailureKind, KnownErrors, Reading, maybe_processed, not_sent};
-use crate::{failure::NotSent, replay::ReplayError, trail::NoPeer};
+use crate::{
+    failure::{Broken, NotSent},
+    replay::ReplayError,
+    trail::NoPeer,
+};
 
 pub(super) fn read(error: &(dyn StdError + 'static)) -> Option<Reading> {
     let evidence = if let Some(error) = error.downcast_ref::<crate::Error>() {
@@ -24,6 +28,8 @@ pub(super) fn read(error: &(dyn StdError + 'static)) -> Option<Reading> {
         not_sent(FailureKind::NoPeer)
     } else if error.is::<ReplayError>() {
         maybe_processed(FailureKind::RequestBody)
+    } else if let Some(error) = error.downcast_ref::<Broken>() {
+        maybe_processed(error.kind())
     } else {
         #[cfg(feature = "hyper")]
         if error.is::<crate::failure::Junk>() {
