@@ -1,6 +1,7 @@
-use http::{HeaderMap, response};
+use http::response;
 
 use super::super::GrpcCode;
+use crate::peek::grpc_header;
 
 /// The gRPC status codes of a list, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +37,11 @@ impl GrpcCodes {
 }
 
 /// Finds a response's gRPC status, as far as it is known when the head arrives: one that has neither
-/// message nor error in its body carries it there.
-fn grpc_status(response: &response::Parts) -> Option<GrpcCode> {
-    status_in(&response.headers)
-}
-
+/// message nor error in its body carries it there, or below a `PeekLayer` in trailers that came first.
+///
 /// A status that is there twice is none: nobody knows which one counts.
-fn status_in(headers: &HeaderMap) -> Option<GrpcCode> {
-    let mut values = headers.get_all("grpc-status").iter();
+fn grpc_status(response: &response::Parts) -> Option<GrpcCode> {
+    let mut values = grpc_header(response, "grpc-status").iter();
     match (values.next(), values.next()) {
         (Some(value), None) => GrpcCode::from_digits(value.as_bytes().trim_ascii()),
         _ => None,

@@ -63,7 +63,8 @@ use crate::failure::Failure;
 /// that reads back as the same list.
 ///
 /// A gRPC status is looked for in the response's head, where it stands when no message came before it,
-/// and it counts only if it stands there once.
+/// or below a [`PeekLayer`](crate::peek::PeekLayer) in trailers that came first; and it counts only if it
+/// stands there once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RetryOn {
     failures: Failures,

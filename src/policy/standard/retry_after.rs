@@ -6,6 +6,8 @@ use http::{
     response,
 };
 
+use crate::peek::grpc_header;
+
 /// What becomes of an upstream's word on when to come again: `Retry-After` (RFC 9110, section 10.2.3),
 /// in seconds or as a date, and gRPC's `grpc-retry-pushback-ms`.
 ///
@@ -84,7 +86,7 @@ impl RetryAfter {
         else {
             return Hint::None;
         };
-        let hint = match pushback(&response.headers) {
+        let hint = match pushback(response) {
             Hint::None => retry_after(&response.headers).map_or(Hint::None, Hint::After),
             hint => hint,
         };
@@ -105,8 +107,8 @@ impl Default for RetryAfter {
     }
 }
 
-fn pushback(headers: &HeaderMap) -> Hint {
-    let mut values = headers.get_all("grpc-retry-pushback-ms").iter();
+fn pushback(response: &response::Parts) -> Hint {
+    let mut values = grpc_header(response, "grpc-retry-pushback-ms").iter();
     match (values.next(), values.next()) {
         (None, _) => Hint::None,
         (Some(value), None) => match whole_number(value) {
