@@ -44,6 +44,7 @@ struct State {
 ///
 /// It is not `Sync`, knows the waker of its latest poll only, and panics if it is polled after its end
 /// or its failure.
+#[derive(Debug)]
 pub(crate) struct ScriptedBody {
     script: Script,
     length: Option<u64>,
