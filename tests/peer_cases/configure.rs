@@ -5,6 +5,7 @@ use std::{iter, time::Duration};
 use tower_failover::{
     FailoverLayer, Policy,
     limits::{Backoff, Budget, MaxAttempts},
+    peek::PeekLayer,
     policy::{self, PolicyExt, RetryAfter, RetryOn, Standard},
     upstream::PoolOptions,
 };
@@ -50,6 +51,13 @@ pub(crate) fn failover(case: &Case) -> FailoverLayer<impl Policy + Clone + Send 
         layer = layer.attempt_header(ATTEMPT_HEADER);
     }
     layer
+}
+
+/// Waits for a status in trailers where the case decides by one; its upstreams do not name their type.
+pub(crate) fn peek(case: &Case) -> PeekLayer {
+    let mut words = case.config.retry_on.iter();
+    let by_status = words.any(|word| word.starts_with("grpc:"));
+    PeekLayer::new().when(move |_| by_status)
 }
 
 fn standard(config: &Config) -> Standard {

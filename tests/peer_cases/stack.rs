@@ -22,7 +22,7 @@ use tower_failover::{
 
 use super::{
     client,
-    configure::{ATTEMPT_HEADER, failover, pool},
+    configure::{ATTEMPT_HEADER, failover, peek, pool},
 };
 use crate::support::{
     cases::{Case, Upstream},
@@ -180,11 +180,12 @@ fn gateway<S, R>(
 where
     S: Service<Request<Sent>, Response = Response<R>, Error = BoxError> + Clone + Send + 'static,
     S::Future: Send,
-    R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let gateway = ServiceBuilder::new()
         .layer(GatewayLayer::new().attempts_header(ATTEMPT_HEADER))
         .layer(failover(case))
+        .layer(peek(case))
         .service(Strict::new(below));
     let gateway = gateway
         .map_response(|response| response.map(|body| body.map_err(Into::into).boxed_unsync()));
