@@ -33,7 +33,7 @@ pub(crate) fn failover(args: &Args) -> Result<FailoverLayer, Box<dyn Error>> {
     // The line says the rest of it; what flags say stands over it.
     let mut policy = line.policy().clone().retry_after(config.retry_after.into());
     if let Some(statuses) = &args.conditions.refused_on {
-        policy = policy.refused_on(statuses.clone());
+        policy = policy.refused_on(*statuses);
     }
     if let Some(repeat) = args.conditions.non_idempotent {
         policy = policy.non_idempotent(repeat.into());
@@ -72,7 +72,7 @@ fn conditions(config: &mut RetryConfig, flags: &Conditions) {
         retry_after,
     } = flags;
     set(&mut config.retry_on, retry_on.clone());
-    set(&mut config.refused_on, refused_on.clone());
+    set(&mut config.refused_on, *refused_on);
     set(&mut config.non_idempotent, non_idempotent.map(Into::into));
     set(&mut config.reuse_tried, reuse_tried.then_some(true));
     set(&mut config.retries_per_peer, *retries_per_peer);

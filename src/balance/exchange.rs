@@ -34,8 +34,17 @@ pub(super) struct Exchange {
     health: Arc<Health>,
     rules: Arc<Rules>,
     trail: Option<Trail>,
-    /// Whether a head or an error has come.
-    answered: bool,
+    seen: Seen,
+}
+
+/// What has come of an exchange so far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    /// A head that was no failure.
+    Head,
+    /// A failure, whose fault it was has been decided.
+    Failure,
 }
 
 impl Exchange {
@@ -44,13 +53,13 @@ impl Exchange {
             health,
             rules,
             trail,
-            answered: false,
+            seen: Seen::Nothing,
         }
     }
 
     /// The service failed.
     pub(super) fn failed(&mut self, error: &(dyn StdError + 'static)) {
-        self.answered = true;
+        self.seen = Seen::Failure;
         let evidence = self.rules.classify.classify(error);
         match evidence.map(|evidence| evidence.kind) {
             Some(
@@ -72,9 +81,12 @@ impl Exchange {
 
     /// A response head arrived.
     pub(super) fn answered(&mut self, status: StatusCode) {
-        self.answered = true;
+        self.seen = Seen::Head;
         match status.as_u16() {
-            502..=504 => self.charge(Health::failed),
+            502..=504 => {
+                self.seen = Seen::Failure;
+                self.charge(Health::failed);
+            }
             // Neither a good sign nor a bad one: it may be the request that is at fault.
             429 | 500.. => {}
             _ => self.health.answered(),
@@ -102,9 +114,14 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let ended = self.trail.as_ref().and_then(Trail::ended);
-        // Dropped before its answer: the peer's fault only if its time was up.
-        if !self.answered && ended == Some(Ended::TimedOut) {
-            self.charge(Health::failed);
+        // Dropped before its answer, or before as much of it as a layer above waits for: the peer's
+        // fault only if its time was up.
+        if ended == Some(Ended::TimedOut) {
+            match self.seen {
+                Seen::Nothing => self.charge(Health::failed),
+                Seen::Head => self.charge(Health::broken),
+                Seen::Failure => {}
+            }
         }
     }
 }

@@ -178,7 +178,7 @@ impl RetryConfig {
     /// Names the field and the value that cannot be meant.
     pub fn policy(&self) -> Result<Standard, ConfigError> {
         Ok(Standard::new(self.retry_on.clone())
-            .refused_on(self.refused_on.clone())
+            .refused_on(self.refused_on)
             .non_idempotent(self.non_idempotent)
             .reuse_tried(self.reuse_tried)
             .retries_per_peer(self.retries_per_peer)

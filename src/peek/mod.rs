@@ -65,10 +65,9 @@
 //! # Where it stands
 //!
 //! Below the failover, and above or below the balancer. To a balancer above it, a wait that
-//! the per-try timeout ends and a body that fails first are failures of the peer like any other; below it, the
-//! balancer has seen a good head by then, counts broken bodies by themselves, and does not charge the
-//! wait to the peer. `Endpoint::new(name, PeekLayer::new().layer(upstream))` is an endpoint with its
-//! own.
+//! the per-try timeout ends and a body that fails first are failures of the peer like any other; one below
+//! it has seen a good head by then, and counts both as bodies that broke off.
+//! `Endpoint::new(name, PeekLayer::new().layer(upstream))` is an endpoint with its own.
 //!
 //! The body that is held back has been polled when it is moved, so it must be `Unpin`, as those of
 //! hyper, reqwest and this crate's own balancer are; one that is not needs tower-http's

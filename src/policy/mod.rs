@@ -100,7 +100,8 @@ pub trait Policy {
         Standard::default().error_while_proxy(attempt, failure)
     }
 
-    /// A response head arrived; not one byte of its body has been looked at.
+    /// A response head arrived; not one byte of its body has been looked at, unless by a
+    /// [`Peek`](crate::peek::Peek) below.
     ///
     /// It is not called for 101 (Switching Protocols), after which nothing can be repeated.
     fn upstream_response_decision(

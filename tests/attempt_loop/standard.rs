@@ -67,7 +67,7 @@ async fn each_request_has_a_series_of_its_own() {
     let counted = Arc::clone(&started);
     let policy = Standard::default().backoff(move || {
         counted.fetch_add(1, Relaxed);
-        iter::repeat(SECOND).take(1)
+        iter::repeat_n(SECOND, 1)
     });
     let layer = patient(policy);
     for _ in 0..3 {
