@@ -10,8 +10,8 @@ use tower_service::Service;
 
 use super::{
     clock::{Clock, Late},
+    next::Next,
     offer::Offer,
-    outcome::Next,
 };
 use crate::{
     BoxError,

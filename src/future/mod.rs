@@ -4,6 +4,7 @@ mod attempts;
 mod clock;
 mod drain;
 mod gate;
+mod next;
 mod offer;
 mod outcome;
 
@@ -21,10 +22,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use self::{
-    attempts::Attempts,
-    outcome::{Next, Step},
-};
+use self::{attempts::Attempts, next::Next, outcome::Step};
 use crate::{
     BoxError, Error,
     failure::Stage,

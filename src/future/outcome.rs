@@ -4,9 +4,9 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{attempts::Attempts, clock::Late};
+use super::{attempts::Attempts, clock::Late, next::Next};
 use crate::{
-    BoxError, Error,
+    BoxError,
     failure::{self, Evidence, Failure, FailureKind, Stage},
     policy::{Policy, Verdict},
     replay::{Replay, ReplayBody, ReplayError},
@@ -23,15 +23,6 @@ pub(super) enum Step {
     /// The service could not be made ready: the request had not been given to it.
     Readiness,
     Call,
-}
-
-/// What follows an attempt.
-pub(super) enum Next<R> {
-    Done(Result<Response<R>, Error>),
-    /// Another attempt, after a delay.
-    Wait,
-    /// Another attempt at once.
-    Now,
 }
 
 /// What was decided about a failure.

@@ -17,6 +17,17 @@ pub enum Event<'a> {
     Response(&'a response::Parts),
 }
 
+impl Event<'_> {
+    /// Asks a policy about it.
+    pub(super) fn ask(self, policy: &mut impl Policy, attempt: &Attempt<'_>) -> Verdict {
+        match self {
+            Self::FailToConnect(failure) => policy.fail_to_connect(attempt, failure),
+            Self::ErrorWhileProxy(failure) => policy.error_while_proxy(attempt, failure),
+            Self::Response(response) => policy.upstream_response_decision(attempt, response),
+        }
+    }
+}
+
 /// A [`Policy`] in one closure.
 ///
 /// Each request calls its own clone of the closure, so what it captures by value is the request's

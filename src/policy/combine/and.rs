@@ -2,7 +2,7 @@ use http::{request, response};
 
 use crate::{
     failure::Failure,
-    policy::{Attempt, Policy, Verdict},
+    policy::{Attempt, Event, Policy, Verdict},
 };
 
 /// Tries again only when both policies want to; made by [`PolicyExt::and`](super::PolicyExt::and).
@@ -37,33 +37,23 @@ impl<A, B> And<A, B> {
 }
 
 impl<A: Policy, B: Policy> And<A, B> {
-    fn ask(
-        &mut self,
-        one: impl FnOnce(&mut A) -> Verdict,
-        other: impl FnOnce(&mut B) -> Verdict,
-    ) -> Verdict {
-        let verdict = one(&mut self.one);
+    fn decide(&mut self, attempt: &Attempt<'_>, event: Event<'_>) -> Verdict {
+        let verdict = event.ask(&mut self.one, attempt);
         if verdict.is_deliver() {
             verdict
         } else {
-            verdict.and(other(&mut self.other))
+            verdict.and(event.ask(&mut self.other, attempt))
         }
     }
 }
 
 impl<A: Policy, B: Policy> Policy for And<A, B> {
     fn fail_to_connect(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
-        self.ask(
-            |one| one.fail_to_connect(attempt, failure),
-            |other| other.fail_to_connect(attempt, failure),
-        )
+        self.decide(attempt, Event::FailToConnect(failure))
     }
 
     fn error_while_proxy(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
-        self.ask(
-            |one| one.error_while_proxy(attempt, failure),
-            |other| other.error_while_proxy(attempt, failure),
-        )
+        self.decide(attempt, Event::ErrorWhileProxy(failure))
     }
 
     fn upstream_response_decision(
@@ -71,10 +61,7 @@ impl<A: Policy, B: Policy> Policy for And<A, B> {
         attempt: &Attempt<'_>,
         response: &response::Parts,
     ) -> Verdict {
-        self.ask(
-            |one| one.upstream_response_decision(attempt, response),
-            |other| other.upstream_response_decision(attempt, response),
-        )
+        self.decide(attempt, Event::Response(response))
     }
 
     fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {

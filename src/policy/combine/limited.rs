@@ -2,7 +2,7 @@ use http::{request, response};
 
 use crate::{
     failure::Failure,
-    policy::{Attempt, Policy, Verdict},
+    policy::{Attempt, Event, Policy, Verdict},
 };
 
 /// Tries a request again no more than a number of times on a policy's word; made by
@@ -23,12 +23,14 @@ impl<P> Limited<P> {
             left: retries,
         }
     }
+}
 
-    fn ask(&mut self, ask: impl FnOnce(&mut P) -> Verdict) -> Verdict {
+impl<P: Policy> Limited<P> {
+    fn decide(&mut self, attempt: &Attempt<'_>, event: Event<'_>) -> Verdict {
         let Some(left) = self.left.checked_sub(1) else {
             return Verdict::deliver();
         };
-        let verdict = ask(&mut self.policy);
+        let verdict = event.ask(&mut self.policy, attempt);
         if !verdict.is_deliver() {
             self.left = left;
         }
@@ -38,11 +40,11 @@ impl<P> Limited<P> {
 
 impl<P: Policy> Policy for Limited<P> {
     fn fail_to_connect(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
-        self.ask(|policy| policy.fail_to_connect(attempt, failure))
+        self.decide(attempt, Event::FailToConnect(failure))
     }
 
     fn error_while_proxy(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
-        self.ask(|policy| policy.error_while_proxy(attempt, failure))
+        self.decide(attempt, Event::ErrorWhileProxy(failure))
     }
 
     fn upstream_response_decision(
@@ -50,7 +52,7 @@ impl<P: Policy> Policy for Limited<P> {
         attempt: &Attempt<'_>,
         response: &response::Parts,
     ) -> Verdict {
-        self.ask(|policy| policy.upstream_response_decision(attempt, response))
+        self.decide(attempt, Event::Response(response))
     }
 
     fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {

@@ -2,7 +2,7 @@ use http::{request, response};
 
 use crate::{
     failure::Failure,
-    policy::{Attempt, Policy, Verdict},
+    policy::{Attempt, Event, Policy, Verdict},
 };
 
 /// Tries again when one of two policies wants to; made by [`PolicyExt::or`](super::PolicyExt::or).
@@ -40,20 +40,16 @@ impl<A, B> Or<A, B> {
 }
 
 impl<A: Policy, B: Policy> Or<A, B> {
-    fn ask(
-        &mut self,
-        one: impl FnOnce(&mut A) -> Verdict,
-        other: impl FnOnce(&mut B) -> Verdict,
-    ) -> Verdict {
+    fn decide(&mut self, attempt: &Attempt<'_>, event: Event<'_>) -> Verdict {
         let (concerns_one, concerns_other) = self.concerned.unwrap_or((true, true));
         if concerns_one {
-            let verdict = one(&mut self.one);
+            let verdict = event.ask(&mut self.one, attempt);
             if !verdict.is_deliver() {
                 return verdict;
             }
         }
         if concerns_other {
-            other(&mut self.other)
+            event.ask(&mut self.other, attempt)
         } else {
             Verdict::deliver()
         }
@@ -62,17 +58,11 @@ impl<A: Policy, B: Policy> Or<A, B> {
 
 impl<A: Policy, B: Policy> Policy for Or<A, B> {
     fn fail_to_connect(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
-        self.ask(
-            |one| one.fail_to_connect(attempt, failure),
-            |other| other.fail_to_connect(attempt, failure),
-        )
+        self.decide(attempt, Event::FailToConnect(failure))
     }
 
     fn error_while_proxy(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
-        self.ask(
-            |one| one.error_while_proxy(attempt, failure),
-            |other| other.error_while_proxy(attempt, failure),
-        )
+        self.decide(attempt, Event::ErrorWhileProxy(failure))
     }
 
     fn upstream_response_decision(
@@ -80,10 +70,7 @@ impl<A: Policy, B: Policy> Policy for Or<A, B> {
         attempt: &Attempt<'_>,
         response: &response::Parts,
     ) -> Verdict {
-        self.ask(
-            |one| one.upstream_response_decision(attempt, response),
-            |other| other.upstream_response_decision(attempt, response),
-        )
+        self.decide(attempt, Event::Response(response))
     }
 
     fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {

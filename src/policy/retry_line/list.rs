@@ -1,12 +1,9 @@
-use super::super::{RetryOn, words::nearest};
+use super::super::words::nearest;
 use super::{
-    ParseRetryLineError, envoy,
+    ParseRetryLineError,
     error::{Fault, Hint},
-    haproxy, nginx,
+    words::{Word, whose},
 };
-
-/// A word, and what it adds to a list of ours.
-pub(super) type Word = (&'static str, fn(RetryOn) -> RetryOn);
 
 /// A list in another proxy's configuration, and the words that it may hold.
 pub(super) struct List {
@@ -41,7 +38,7 @@ impl List {
         };
         self.words.iter().find(is_known).copied().ok_or_else(|| {
             let fault = Fault::Unknown {
-                of: self.whose(word),
+                of: whose(word).filter(|proxy| *proxy != self.proxy),
                 hint: self.hint(word),
             };
             self.wrong(position, word, fault)
@@ -60,21 +57,6 @@ impl List {
 
     fn known(&self) -> impl Iterator<Item = &'static str> {
         self.words.iter().map(|(word, _)| *word)
-    }
-
-    /// Another proxy that has this word.
-    fn whose(&self, word: &str) -> Option<&'static str> {
-        let proxies = [
-            (nginx::NAME, nginx::WORDS),
-            (haproxy::NAME, haproxy::WORDS),
-            (envoy::NAME, envoy::WORDS),
-            (envoy::NAME, envoy::GRPC_WORDS),
-        ];
-        let has = |words: &[Word]| words.iter().any(|(known, _)| *known == word);
-        let found = proxies.into_iter().find(|(_, words)| has(words));
-        found
-            .map(|(proxy, _)| proxy)
-            .filter(|proxy| *proxy != self.proxy)
     }
 }
 

@@ -8,6 +8,7 @@ mod nginx;
 mod split;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::time::Duration;
 

@@ -3,49 +3,15 @@
 //! Read in ngx_http_upstream.c (`ngx_http_upstream_next` and who calls it) and in the tables of words in
 //! ngx_http_proxy_module.c and its kin, of nginx 1.31.
 
-use http::StatusCode;
-
 use super::super::{NonIdempotent, RetryOn};
 use super::{
     ParseRetryLineError, RetryLine,
     error::Fault,
-    list::{List, Word},
+    list::List,
     split,
+    words::nginx::{NAME, NON_IDEMPOTENT, OFF, UPDATING, WORDS},
 };
 use crate::limits::Backoff;
-
-pub(super) const NAME: &str = "nginx";
-
-const OFF: &str = "off";
-const NON_IDEMPOTENT: &str = "non_idempotent";
-/// The table of words is that of `proxy_cache_use_stale` too, which has this one from there.
-const UPDATING: &str = "updating";
-
-pub(super) const WORDS: &[Word] = &[
-    ("error", |list| {
-        list.connect_error().refused_stream().reset()
-    }),
-    ("timeout", |list| list.connect_timeout().timeout()),
-    ("invalid_header", |list| {
-        list.junk_response().refused_stream()
-    }),
-    ("http_500", |list| {
-        list.status(StatusCode::INTERNAL_SERVER_ERROR)
-    }),
-    ("http_502", |list| list.status(StatusCode::BAD_GATEWAY)),
-    ("http_503", |list| {
-        list.status(StatusCode::SERVICE_UNAVAILABLE)
-    }),
-    ("http_504", |list| list.status(StatusCode::GATEWAY_TIMEOUT)),
-    ("http_403", |list| list.status(StatusCode::FORBIDDEN)),
-    ("http_404", |list| list.status(StatusCode::NOT_FOUND)),
-    ("http_429", |list| {
-        list.status(StatusCode::TOO_MANY_REQUESTS)
-    }),
-    (NON_IDEMPOTENT, |list| list),
-    (OFF, |list| list),
-    (UPDATING, |list| list),
-];
 
 /// The directives, each with the words that it lacks; the first one is meant where none is named.
 const DIRECTIVES: [(&str, &[&str]); 5] = [

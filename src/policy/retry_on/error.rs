@@ -4,7 +4,7 @@ use super::super::{
     GrpcCode,
     words::{Excerpt, Listed, nearest},
 };
-use super::text;
+use super::vocabulary;
 
 /// An entry of a [`RetryOn`](super::RetryOn) list that means nothing.
 ///
@@ -80,16 +80,16 @@ fn unknown(f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
         return f.write_str("entries are set apart by commas");
     }
     if let Some((prefix, rest)) = word.split_once(':') {
-        if let Some(prefix) = nearest(prefix, text::PREFIXES) {
+        if let Some(prefix) = nearest(prefix, vocabulary::PREFIXES) {
             let meant = format!("{prefix}:{rest}");
             return write!(f, "did you mean {}?", Excerpt(&meant));
         }
-    } else if let Some(prefix) = nearest(word, text::PREFIXES) {
+    } else if let Some(prefix) = nearest(word, vocabulary::PREFIXES) {
         return write!(f, "did you mean `{prefix}:` and what to look for?");
-    } else if let Some(meant) = nearest(word, text::words().chain(text::CLASSES)) {
+    } else if let Some(meant) = nearest(word, vocabulary::words().chain(vocabulary::CLASSES)) {
         return write!(f, "did you mean `{meant}`?");
     }
-    let words: Vec<_> = text::words().collect();
+    let words: Vec<_> = vocabulary::words().collect();
     write!(f, "there are {}, ", Listed(&words))?;
     f.write_str("a status (503), a class (5xx), a range (500-504), header:NAME, ")?;
     f.write_str("header:NAME=VALUE, unless-header:NAME, unless-header:NAME=VALUE, grpc:CODE")

@@ -7,6 +7,7 @@ mod headers;
 #[cfg(test)]
 pub(super) mod samples;
 mod text;
+mod vocabulary;
 
 use http::{HeaderName, HeaderValue, StatusCode, response};
 

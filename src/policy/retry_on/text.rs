@@ -11,25 +11,8 @@ use super::{
     error::Fault,
     failures::Failures,
     headers::{Header, NoHeader},
+    vocabulary::{GATEWAY_ERROR, GRPC, HEADER, UNLESS_HEADER},
 };
-
-const GATEWAY_ERROR: &str = "gateway-error";
-const HEADER: &str = "header";
-const UNLESS_HEADER: &str = "unless-header";
-const GRPC: &str = "grpc";
-
-/// What stands before a colon.
-pub(super) const PREFIXES: [&str; 3] = [HEADER, UNLESS_HEADER, GRPC];
-
-pub(super) const CLASSES: [&str; 9] = [
-    "1xx", "2xx", "3xx", "4xx", "5xx", "6xx", "7xx", "8xx", "9xx",
-];
-
-/// The words that stand alone.
-pub(super) fn words() -> impl Iterator<Item = &'static str> {
-    let failures = Failures::WORDS.into_iter().map(|(word, _)| word);
-    failures.chain([GATEWAY_ERROR])
-}
 
 impl RetryOn {
     fn and_entry(self, entry: &str) -> Result<Self, Fault> {

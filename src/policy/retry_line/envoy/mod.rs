@@ -6,29 +6,29 @@
 mod names;
 mod request;
 mod text;
-mod words;
 
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
+pub(super) use self::request::from_request;
 use self::{
     names::{CONFIGURATION, Names, REQUEST},
     text::{entries, unbracketed, value},
-    words::{HEADERS, HTTP3, RATE_LIMITED, RATE_LIMITED_HEADER, STATUS_CODES},
-};
-pub(super) use self::{
-    request::from_request,
-    words::{GRPC_WORDS, WORDS},
 };
 use super::{
     super::{NonIdempotent, RetryOn, Statuses},
     ParseRetryLineError, RetryLine, backoff,
     error::Fault,
-    list::{List, Word},
+    list::List,
+    words::{
+        Word,
+        envoy::{
+            GRPC_WORDS, HEADERS, HTTP3, NAME, RATE_LIMITED, RATE_LIMITED_HEADER, STATUS_CODES,
+            WORDS,
+        },
+    },
 };
-
-pub(super) const NAME: &str = "Envoy";
 
 /// A retry policy of Envoy's: the line `retry_on` and the lists that go with it.
 ///

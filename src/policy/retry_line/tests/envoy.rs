@@ -1,7 +1,7 @@
 use http::HeaderValue;
 
 use super::super::super::retry_on::samples::response;
-use super::super::envoy;
+use super::super::words;
 use super::*;
 
 const CONNECT_FAILURE: &str =
@@ -33,7 +33,7 @@ fn each_word_tries_again_on_its_own_and_on_nothing_else() {
         ("retriable-status-codes", "", "404,503"),
         ("retriable-headers", "", ""),
     ];
-    let known = envoy::WORDS.iter().map(|(word, _)| *word);
+    let known = words::envoy::WORDS.iter().map(|(word, _)| *word);
     let known = known.filter(|word| *word != "http3-post-connect-failure");
     assert_eq!(
         words.map(|(word, ..)| word).to_vec(),
@@ -57,7 +57,10 @@ fn each_grpc_word_tries_again_on_its_code_and_on_no_other() {
         ("resource-exhausted", "8"),
         ("unavailable", "14"),
     ];
-    let known: Vec<_> = envoy::GRPC_WORDS.iter().map(|(word, _)| *word).collect();
+    let known: Vec<_> = words::envoy::GRPC_WORDS
+        .iter()
+        .map(|(word, _)| *word)
+        .collect();
     assert_eq!(words.map(|(word, _)| word).to_vec(), known);
     for (word, code) in words {
         check(word, &RetryLine::envoy(word).unwrap(), "", "", code);

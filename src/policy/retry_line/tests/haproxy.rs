@@ -1,4 +1,4 @@
-use super::super::haproxy;
+use super::super::words;
 use super::*;
 
 const CONN_FAILURE: &str =
@@ -35,7 +35,10 @@ fn each_word_tries_again_on_its_own_and_on_nothing_else() {
         ("504", "", "504"),
         ("all-retryable-errors", ANY_FAILURE, "500,502-504"),
     ];
-    let known: Vec<_> = haproxy::WORDS.iter().map(|(word, _)| *word).collect();
+    let known: Vec<_> = words::haproxy::WORDS
+        .iter()
+        .map(|(word, _)| *word)
+        .collect();
     assert_eq!(words.map(|(word, ..)| word).to_vec(), known);
     for (word, failures, statuses) in words {
         check(

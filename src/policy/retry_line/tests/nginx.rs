@@ -1,4 +1,4 @@
-use super::super::nginx;
+use super::super::words;
 use super::*;
 
 #[test]
@@ -31,7 +31,7 @@ fn each_word_tries_again_on_its_own_and_on_nothing_else() {
         ("off", "", ""),
         ("updating", "", ""),
     ];
-    let known: Vec<_> = nginx::WORDS.iter().map(|(word, _)| *word).collect();
+    let known: Vec<_> = words::nginx::WORDS.iter().map(|(word, _)| *word).collect();
     assert_eq!(words.map(|(word, ..)| word).to_vec(), known);
     for (word, failures, statuses) in words {
         check(

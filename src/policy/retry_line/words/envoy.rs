@@ -1,15 +1,18 @@
 use http::{HeaderName, StatusCode};
 
-use super::super::{super::RetryOn, list::Word};
-use crate::policy::GrpcCode;
+use super::Word;
+use crate::policy::{GrpcCode, RetryOn};
 
-pub(super) const STATUS_CODES: &str = "retriable-status-codes";
-pub(super) const HEADERS: &str = "retriable-headers";
-pub(super) const RATE_LIMITED: &str = "envoy-ratelimited";
-pub(super) const HTTP3: &str = "http3-post-connect-failure";
+pub(in super::super) const NAME: &str = "Envoy";
+
+pub(in super::super) const STATUS_CODES: &str = "retriable-status-codes";
+pub(in super::super) const HEADERS: &str = "retriable-headers";
+pub(in super::super) const RATE_LIMITED: &str = "envoy-ratelimited";
+pub(in super::super) const HTTP3: &str = "http3-post-connect-failure";
 
 /// The response header that it answers with to whom it limits.
-pub(super) const RATE_LIMITED_HEADER: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
+pub(in super::super) const RATE_LIMITED_HEADER: HeaderName =
+    HeaderName::from_static("x-envoy-ratelimited");
 
 /// The words of `retry_on`; what those without a condition mean depends on another list.
 pub(in super::super) const WORDS: &[Word] = &[
