@@ -138,6 +138,28 @@ async fn accept_close_closes_unread() {
 }
 
 #[tokio::test]
+async fn an_unattended_upstream_counts_what_arrives() {
+    let script = ["status:503", "accept_close", "status:200"];
+    let script = script.iter().map(|text| text.parse().unwrap()).collect();
+    let upstream = Scripted::unattended("u1", script).await;
+    let mut client = Client::connect(&upstream).await;
+    // A connection that brings no request is no attempt.
+    let _idle = Client::connect(&upstream).await;
+    client.send(GET).await;
+    client.until("content-length: 0\r\n\r\n").await;
+    assert_eq!(upstream.attempts(), 1);
+
+    let mut unread = Client::connect(&upstream).await;
+    assert_eq!(unread.rest().await, (String::new(), Ok(())));
+    assert_eq!(upstream.attempts(), 2);
+    client.send(GET).await;
+    let answer = client.until("content-length: 0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let attempts: Vec<_> = upstream.seen().iter().map(|seen| seen.attempt).collect();
+    assert_eq!(attempts, [Some(1), Some(3)]);
+}
+
+#[tokio::test]
 async fn closes_with_and_without_a_reset() {
     let ok = "HTTP/1.1 200 OK\r\nx-served-by: u1\r\n";
     let cut = format!("{ok}content-length: 100\r\n\r\n");

@@ -5,6 +5,8 @@
 //! request, or connection, plays it. A request that nobody announced is answered with 500 and
 //! shows in [`Scripted::seen`] without an attempt, so that a client's silent retry is caught.
 //!
+//! An attempt of another process is announced by nobody: see [`Scripted::unattended`].
+//!
 //! Delays are tokio's, and therefore real as long as the test does not pause the clock.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
@@ -66,6 +68,25 @@ impl Scripted {
     /// but refusals before it: a port cannot stop listening, or lose its backlog, without being
     /// given up.
     pub(crate) async fn start(name: &str, script: Vec<Behaviour>, cycle: bool) -> Self {
+        Self::start_with(name, script, cycle, Counting::Announced).await
+    }
+
+    /// The same for whoever makes attempts in another process: each request is one, and so is each
+    /// connection that is closed unread. What is refused, or falls into a blackhole, is not counted.
+    ///
+    /// # Panics
+    ///
+    /// As [`Scripted::start`].
+    pub(crate) async fn unattended(name: &str, script: Vec<Behaviour>) -> Self {
+        Self::start_with(name, script, false, Counting::Arrived).await
+    }
+
+    async fn start_with(
+        name: &str,
+        script: Vec<Behaviour>,
+        cycle: bool,
+        counting: Counting,
+    ) -> Self {
         assert_playable(&script, cycle);
         let socket = TcpSocket::new_v4().expect("a socket");
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -75,6 +96,7 @@ impl Scripted {
             name: name.to_owned(),
             script,
             cycle,
+            counting,
             log: watch::Sender::new(Log::default()),
             released: watch::Sender::new(false),
             turn: Mutex::default(),
@@ -106,7 +128,7 @@ impl Scripted {
         }
     }
 
-    /// How many attempts were begun.
+    /// How many attempts were begun, or have arrived at an unattended upstream.
     pub(crate) fn attempts(&self) -> usize {
         self.shared.log.borrow().attempts
     }
@@ -188,6 +210,13 @@ enum Claim {
     Unannounced,
 }
 
+/// What makes an attempt one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counting {
+    Announced,
+    Arrived,
+}
+
 /// What was announced and not claimed yet.
 #[derive(Debug, Default)]
 struct Turn {
@@ -212,6 +241,7 @@ struct Shared {
     name: String,
     script: Vec<Behaviour>,
     cycle: bool,
+    counting: Counting,
     log: watch::Sender<Log>,
     released: watch::Sender<bool>,
     turn: Mutex<Turn>,
@@ -254,6 +284,9 @@ impl Shared {
     }
 
     fn claim(&self) -> Claim {
+        if self.counting == Counting::Arrived {
+            self.begin();
+        }
         let mut turn = self.turn();
         match turn.unclaimed.pop() {
             Some(claim) => claim,
@@ -269,8 +302,19 @@ impl Shared {
         !turn.warmed && self.script[0] == Behaviour::ReusedReadClose
     }
 
+    /// Whether a connection, or what came on it, is closed unread; unattended, that is an attempt.
     fn closes_unread(&self) -> bool {
-        self.turn().closes_unread
+        match self.counting {
+            Counting::Announced => self.turn().closes_unread,
+            Counting::Arrived => {
+                let next = self.behaviour(self.log.borrow().attempts);
+                let closes = *next == Behaviour::AcceptClose;
+                if closes {
+                    self.begin();
+                }
+                closes
+            }
+        }
     }
 
     async fn released(&self) {
