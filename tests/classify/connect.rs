@@ -76,7 +76,7 @@ async fn closed_before_the_request_is_not_sent() {
         drop(peer.accept().await);
     })
     .await;
-    assert_eq!(evidence, not_sent(FailureKind::Connect));
+    assert_eq!(evidence, not_sent(FailureKind::Reset));
 }
 
 /// Who is first, the request or the close, is left to chance: the record tells whether a proof was one.

@@ -25,9 +25,10 @@ pub(super) fn client(error: &ClientError) -> Option<Evidence> {
     }
     let source = error.source()?.downcast_ref::<Error>()?;
     // `try_send_request` in hyper-util's client/legacy/client.rs adds the connection to every error that
-    // it returns after it has given the request to one. Without it, the HTTP handshake failed.
+    // it returns after it has given the request to one. Without it, the connection was made and ended, or
+    // its HTTP handshake failed, before that.
     if error.connect_info().is_none() {
-        return Some(not_sent(FailureKind::Connect));
+        return Some(not_sent(FailureKind::Reset));
     }
     connection(source, h2::request)
 }
