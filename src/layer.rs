@@ -39,6 +39,9 @@ use crate::{
 /// | [`per_try_timeout`](Self::per_try_timeout) | none | as Envoy |
 /// | [`replay_cap`](Self::replay_cap) | 1 MiB | covers today's API requests; logs are lazy and freed early |
 /// | [`replay_memory`](Self::replay_memory) | 256 MiB | for all requests of the layer together |
+/// | [`lift_per_try_timeout_on_last`](Self::lift_per_try_timeout_on_last) | no | an attempt that is too slow ends |
+/// | [`deadline_from`](Self::deadline_from) | no header | only headers of trusted clients may be believed |
+/// | [`send_deadline`](Self::send_deadline), [`attempt_header`](Self::attempt_header) | no header | upstreams see what the client sent |
 /// | [`budget`](Self::budget) | 20 % of the requests and 10 per second | as Finagle and linkerd |
 #[derive(Clone, Debug)]
 #[must_use]
@@ -104,11 +107,13 @@ impl<P> FailoverLayer<P> {
         self.with(|limits| limits.per_try_timeout = Some(timeout))
     }
 
-    /// Lets an attempt that no other can follow go on when its per-try timeout is over, until the
-    /// deadline: a slow answer is better than none.
+    /// Lets the last attempt go on when its per-try timeout is over, until the
+    /// [`deadline`](Self::deadline): a slow answer is better than none. Without a deadline it can go on
+    /// for ever.
     ///
-    /// Whether another can follow is decided when the time is over, by the policy and by all limits:
-    /// attempts, peers, body, budget. By default every attempt is cut.
+    /// The last attempt is the one with the last number; where each peer is tried once, the one that knows
+    /// of no untried peer; and one whose request body cannot be sent again. By default every attempt is
+    /// cut.
     pub fn lift_per_try_timeout_on_last(self) -> Self {
         self.with(|limits| limits.lift_on_last = true)
     }
@@ -123,8 +128,9 @@ impl<P> FailoverLayer<P> {
     }
 
     /// Tells each attempt in a header how much time is left: until the deadline or, when that is
-    /// sooner and not [lifted](Self::lift_per_try_timeout_on_last), until the per-try timeout. It
-    /// replaces what the client sent; without any limit nothing is written. By default it is not told.
+    /// sooner and not [lifted](Self::lift_per_try_timeout_on_last) for the last number, until the
+    /// per-try timeout. It replaces what the client sent in that header, and no other; without any limit
+    /// nothing is written. By default it is not told.
     pub fn send_deadline(self, header: DeadlineHeader) -> Self {
         self.with(|limits| limits.send_deadline = Some(header))
     }

@@ -73,14 +73,15 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let limits = Arc::clone(&self.limits);
-        let max_attempts = MaxAttempts::of(&parts.extensions, &limits);
-        if max_attempts != 1 && self.policy.may_retry(&parts) {
+        let max_attempts = MaxAttempts::take(&mut parts.extensions, &limits);
+        // The request's own policy: what it is asked, it may remember.
+        let mut policy = self.policy.clone();
+        if max_attempts != 1 && policy.may_retry(&parts) {
             // The clone was not polled ready; it must not be the one that is called.
             let clone = self.inner.clone();
             let ready = mem::replace(&mut self.inner, clone);
-            let policy = self.policy.clone();
             ResponseFuture::repeatable(ready, policy, limits, max_attempts, parts, body)
         } else {
             ResponseFuture::once(&mut self.inner, limits, parts, body)

@@ -3,7 +3,7 @@
 use std::{error::Error, fs, path::Path, time::Duration};
 
 use tower_failover::{
-    FailoverLayer,
+    ConfigError, FailoverLayer,
     config::{BudgetConfig, RetryAfterConfig, RetryConfig},
     limits::DeadlineHeader,
 };
@@ -25,7 +25,7 @@ pub(crate) fn failover(args: &Args) -> Result<FailoverLayer, Box<dyn Error>> {
         config.max_retries = None;
     }
     conditions(&mut config, &args.conditions);
-    limits(&mut config, &args.limits);
+    limits(&mut config, &args.limits)?;
     let layer = config.layer()?;
     let Some(line) = line else {
         return Ok(layer);
@@ -86,7 +86,7 @@ fn conditions(config: &mut RetryConfig, flags: &Conditions) {
     set(&mut config.retry_after, heeded);
 }
 
-fn limits(config: &mut RetryConfig, flags: &Limits) {
+fn limits(config: &mut RetryConfig, flags: &Limits) -> Result<(), ConfigError> {
     let Limits {
         max_attempts,
         timeout,
@@ -121,10 +121,12 @@ fn limits(config: &mut RetryConfig, flags: &Limits) {
     );
     if !deadline_from.is_empty() {
         let headers = deadline_from.iter().cloned();
-        config.deadline_from = headers.map(DeadlineHeader::named).collect();
+        config.deadline_from = headers
+            .map(DeadlineHeader::named)
+            .collect::<Result<_, _>>()?;
     }
     if let Some(name) = send_deadline {
-        config.send_deadline = Some(DeadlineHeader::named(name.clone()));
+        config.send_deadline = Some(DeadlineHeader::named(name.clone())?);
     }
     if attempt_header.is_some() {
         config.attempt_header.clone_from(attempt_header);
@@ -140,6 +142,7 @@ fn limits(config: &mut RetryConfig, flags: &Limits) {
         Some(Share(None)) => config.budget = None,
         None => {}
     }
+    Ok(())
 }
 
 fn set<T>(setting: &mut T, value: Option<T>) {

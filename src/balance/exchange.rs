@@ -113,7 +113,11 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        let ended = self.trail.as_ref().and_then(Trail::ended);
+        let ended = self.trail.as_ref().and_then(|trail| match trail.ended() {
+            // It had its time before that, and more.
+            Some(Ended::Deadline) if trail.was_overdue() => Some(Ended::TimedOut),
+            ended => ended,
+        });
         // Dropped before its answer, or before as much of it as a layer above waits for: the peer's
         // fault only if its time was up.
         if ended == Some(Ended::TimedOut) {

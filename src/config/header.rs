@@ -45,7 +45,10 @@ pub(super) mod deadline {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<DeadlineHeader>, D::Error> {
-        Ok(name::deserialize(deserializer)?.map(DeadlineHeader::named))
+        let name = name::deserialize(deserializer)?;
+        name.map(DeadlineHeader::named)
+            .transpose()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -64,7 +67,7 @@ pub(super) mod deadlines {
         deserializer: D,
     ) -> Result<Vec<DeadlineHeader>, D::Error> {
         let names = Vec::<String>::deserialize(deserializer)?;
-        let named = |text: &String| parse(text).map(DeadlineHeader::named);
+        let named = |text: &String| DeadlineHeader::named(parse(text)?).map_err(de::Error::custom);
         names.iter().map(named).collect()
     }
 }

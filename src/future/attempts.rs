@@ -7,6 +7,7 @@ use http::{HeaderValue, Request, Response, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
+use tracing::{debug, field};
 
 use super::{
     clock::{Clock, Late},
@@ -84,6 +85,33 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         self.clock.begin();
     }
 
+    /// Lets the attempt under way take longer, if it is one that may; returns whether it does.
+    pub(super) fn lift(&mut self) -> bool {
+        let lifts = self.limits.lift_on_last && self.is_last();
+        if lifts {
+            self.clock.lift();
+            if let Some(repeat) = &self.repeat {
+                repeat.trail.set_overdue();
+            }
+            debug!(
+                peer = self.peer().map(field::display),
+                "attempt goes on after its time"
+            );
+        }
+        lifts
+    }
+
+    /// Whether no other attempt can follow, whatever a policy says.
+    fn is_last(&self) -> bool {
+        let (Some(repeat), Some(replay)) = (&self.repeat, &self.replay) else {
+            return true;
+        };
+        let trail = &repeat.trail;
+        let untried = trail.has_untried();
+        !Limits::allow_attempt(repeat.max_attempts, trail.attempt(), untried)
+            || replay.check().is_err()
+    }
+
     pub(super) fn peer(&self) -> Option<Peer> {
         self.repeat.as_ref()?.trail.peer()
     }
@@ -120,11 +148,8 @@ where
         mut head: Parts,
         body: B,
     ) -> (Self, Option<S::Future>) {
-        let mut clock = Clock::start(&limits, &head);
-        if limits.lift_on_last {
-            clock.lift();
-        }
-        let (replay, body) = if limits.per_try_timeout.is_some() && !limits.lift_on_last {
+        let clock = Clock::start(&limits, &head);
+        let (replay, body) = if limits.per_try_timeout.is_some() {
             let (replay, body) = Replay::begin(body, || limits.keep());
             replay.commit();
             (Some(replay), body)
@@ -132,7 +157,7 @@ where
             (None, ReplayBody::direct(body))
         };
         let future = (!clock.is_over()).then(|| {
-            tell(&limits, &clock, 1, &mut head);
+            tell(&limits, &clock, (1, 1), &mut head);
             ready.call(Request::from_parts(head, body))
         });
         (Self::new(limits, clock, replay, None), future)
@@ -156,7 +181,7 @@ where
             if let Some(budget) = &limits.budget {
                 budget.deposit();
             }
-            tell(&limits, &clock, 1, &mut parts);
+            tell(&limits, &clock, (1, max_attempts), &mut parts);
             policy.prepare(&clock.view(&head, &trail, &replay), &mut parts);
             parts.extensions.insert(trail.clone());
             ready.call(Request::from_parts(parts, body))
@@ -209,7 +234,8 @@ where
         };
         let mut parts = repeat.head.restore();
         let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
-        tell(&self.limits, &self.clock, attempt.number(), &mut parts);
+        let number = (attempt.number(), repeat.max_attempts);
+        tell(&self.limits, &self.clock, number, &mut parts);
         repeat.policy.prepare(&attempt, &mut parts);
         parts.extensions.insert(repeat.trail.clone());
         repeat.purse.spend();
@@ -220,13 +246,13 @@ where
     }
 }
 
-/// Tells an attempt what it is to be told of itself.
-fn tell(limits: &Limits, clock: &Clock, number: u32, head: &mut Parts) {
+/// Tells an attempt what it is to be told of itself; the last number stands beside its own.
+fn tell(limits: &Limits, clock: &Clock, (number, last): (u32, u32), head: &mut Parts) {
     if let Some(name) = &limits.attempt_header {
         head.headers.insert(name, HeaderValue::from(number));
     }
     if let Some(header) = &limits.send_deadline {
-        if let Some(left) = clock.left(limits.lift_on_last) {
+        if let Some(left) = clock.left(limits.lift_on_last && number == last) {
             header.write(left, &mut head.headers);
         }
     }

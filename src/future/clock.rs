@@ -32,6 +32,8 @@ pub(super) struct Clock {
     /// Until when another attempt may begin.
     window: Option<Instant>,
     per_try_timeout: Option<Duration>,
+    /// Whether the attempt in flight may take longer than that.
+    lifted: bool,
     /// When the attempt in flight began.
     begun: Instant,
     /// When the next attempt may begin.
@@ -52,6 +54,7 @@ impl Clock {
             deadline: own.into_iter().chain(asked).chain(told).min(),
             window: after(limits.retry_window),
             per_try_timeout: limits.per_try_timeout,
+            lifted: false,
             begun: started,
             next: started,
         }
@@ -74,7 +77,7 @@ impl Clock {
 
     /// The attempt in flight may go on until the deadline.
     pub(super) fn lift(&mut self) {
-        self.per_try_timeout = None;
+        self.lifted = true;
     }
 
     pub(super) fn begun(&self) -> Instant {
@@ -88,6 +91,7 @@ impl Clock {
     /// An attempt begins.
     pub(super) fn begin(&mut self) {
         self.begun = Instant::now();
+        self.lifted = false;
     }
 
     /// Plans the next attempt for after `delay`, or says why there cannot be one.
@@ -130,7 +134,8 @@ impl Clock {
     }
 
     fn try_end(&self, since: Option<Instant>) -> Option<Instant> {
-        since?.max(self.begun).checked_add(self.per_try_timeout?)
+        let per_try_timeout = self.per_try_timeout.filter(|_| !self.lifted)?;
+        since?.max(self.begun).checked_add(per_try_timeout)
     }
 
     /// Why it is too late to start the attempt that has begun, if it is.

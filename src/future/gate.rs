@@ -10,10 +10,7 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         };
         let route = verdict.route().ok_or("policy")?;
         let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
-        let untried = match route {
-            Route::Same => None,
-            Route::Other { .. } => attempt.has_untried_peer(),
-        };
+        let untried = attempt.has_untried_peer();
         if !Limits::allow_attempt(repeat.max_attempts, attempt.number(), untried) {
             return Err("attempts");
         }
@@ -31,9 +28,9 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         // To a peer that the request has not been to: where peers have names, an attempt that may go
         // to no tried one goes to another.
         let elsewhere = match (route, untried) {
-            (_, Some(untried)) => untried,
-            (Route::Other { or_tried: false }, None) => attempt.peer().is_some(),
-            _ => false,
+            (Route::Same, _) => false,
+            (Route::Other { .. }, Some(untried)) => untried,
+            (Route::Other { or_tried }, None) => !or_tried && attempt.peer().is_some(),
         };
         self.clock.plan(verdict.delay())?;
         // What was not sent cost the upstreams nothing, and a dead peer must not use up the retries

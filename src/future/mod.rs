@@ -22,7 +22,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use self::{attempts::Attempts, next::Next, outcome::Step};
+use self::{attempts::Attempts, clock::Late, next::Next, outcome::Step};
 use crate::{
     BoxError, Error,
     failure::Stage,
@@ -148,13 +148,14 @@ where
                             || attempts.overdue(),
                             || attempts.next_check(),
                         ));
-                        let Some(judged) = attempts.on_overdue(ended) else {
+                        if ended == Ended::TimedOut && attempts.lift() {
                             continue;
-                        };
-                        // Whoever is dropped with the future learns why from the trail.
+                        }
+                        // Whoever is dropped with the future learns why from the trail; and only an
+                        // attempt that has ended can be said to have called nobody.
                         attempts.end(ended);
                         this.state.set(State::Waiting);
-                        attempts.follow(judged)
+                        attempts.on_overdue(ended)
                     }
                 },
                 StateProj::Waiting => {
@@ -177,6 +178,9 @@ where
                             || attempts.late(),
                             || attempts.next_late(),
                         ));
+                        if late == Late::Try && attempts.lift() {
+                            continue;
+                        }
                         attempts.on_late(late)
                     }
                 },

@@ -15,8 +15,8 @@ use crate::{
 
 /// What the client would get now, if no further attempt were made.
 pub(super) struct Offer<R> {
-    /// A response that is delivered if nothing better comes.
-    held: Option<Response<R>>,
+    /// A response that is delivered if nothing better comes, and what it proves of its request.
+    held: Option<(Response<R>, Stage)>,
     /// The last attempt's failure.
     failure: Option<(FailureKind, Option<BoxError>)>,
     /// How far the request got, over all attempts.
@@ -57,7 +57,7 @@ impl<R> Offer<R> {
         let outcome = Outcome::Answered(response.status());
         self.report.push(peer, outcome);
         let unwanted = if sent_in_full {
-            self.held.replace(response)
+            self.held.replace((response, stage)).map(|(held, _)| held)
         } else {
             Some(response)
         };
@@ -96,7 +96,7 @@ impl<R> Offer<R> {
     where
         R: Body,
     {
-        if let Some(held) = self.held.take() {
+        if let Some((held, _)) = self.held.take() {
             drain(held, cx);
         }
         self.report.push(peer, Outcome::Answered(response.status()));
@@ -113,9 +113,14 @@ impl<R> Offer<R> {
     }
 
     /// No further attempt is made: the held response, or the last failure.
+    ///
+    /// A response that says that its request was not processed is not delivered after an attempt that may
+    /// have been: whoever reads it would send the request once more.
     pub(super) fn close(&mut self) -> Result<Response<R>, Error> {
-        if let Some(held) = self.held.take() {
-            return Ok(self.report(held));
+        if let Some((held, stage)) = self.held.take() {
+            if stage == Stage::MaybeProcessed || self.stage != Stage::MaybeProcessed {
+                return Ok(self.report(held));
+            }
         }
         let (kind, source) = self.failure.take().unwrap_or((FailureKind::Other, None));
         let evidence = Evidence {

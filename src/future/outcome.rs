@@ -26,7 +26,7 @@ pub(super) enum Step {
 }
 
 /// What was decided about a failure.
-pub(super) struct Judged {
+struct Judged {
     failure: Failure,
     verdict: Verdict,
     /// Where the next attempt goes, or why there is none.
@@ -114,8 +114,8 @@ where
         next
     }
 
-    /// Decides about the attempt in flight, which has taken too long. `None`: it may go on.
-    pub(super) fn on_overdue(&mut self, ended: Ended) -> Option<Judged> {
+    /// Decides about an attempt that was ended for taking too long.
+    pub(super) fn on_overdue(&mut self, ended: Ended) -> Next<R> {
         let repeat = self.repeat.as_ref();
         let stage = if repeat.is_some_and(|repeat| repeat.trail.is_waiting()) {
             Stage::NotSent
@@ -123,16 +123,11 @@ where
             Stage::MaybeProcessed
         };
         let evidence = |kind| Evidence { stage, kind };
-        if ended != Ended::TimedOut {
-            let failure = Failure::new(evidence(FailureKind::Deadline), None);
-            return Some(Judged::last(failure, "deadline"));
+        if ended == Ended::TimedOut {
+            return self.on_failure(evidence(FailureKind::Timeout), None);
         }
-        let judged = self.judge(evidence(FailureKind::Timeout), None);
-        if self.limits.lift_on_last && judged.admitted.is_err() {
-            self.clock.lift();
-            return None;
-        }
-        Some(judged)
+        let failure = Failure::new(evidence(FailureKind::Deadline), None);
+        self.follow(Judged::last(failure, "deadline"))
     }
 
     /// Decides about a service that takes too long to be ready for the next attempt, or is ready too
@@ -185,7 +180,7 @@ where
     }
 
     /// Does what was decided about a failure.
-    pub(super) fn follow(&mut self, judged: Judged) -> Next<R> {
+    fn follow(&mut self, judged: Judged) -> Next<R> {
         let Judged {
             failure,
             verdict,
@@ -211,6 +206,10 @@ where
                     replay.revoke_all();
                     return Next::Now;
                 }
+            } else if repeat.trail.unbind() {
+                // The peer that was to be tried again is gone; another may be left.
+                replay.revoke_all();
+                return Next::Now;
             }
         }
         self.offer.no_peer(error);

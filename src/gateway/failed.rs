@@ -2,6 +2,7 @@ use std::error::Error as StdError;
 
 use http::StatusCode;
 
+use super::error_type::error_type;
 use crate::{
     Error,
     failure::{Classify, FailureKind, KnownErrors, chain},
@@ -62,6 +63,12 @@ impl<'a> Failed<'a> {
         self.known.map(Error::report)
     }
 
+    /// What went wrong in one word, as RFC 9209 has it: the `error` of
+    /// [`Proxy-Status`](crate::gateway::GatewayLayer::proxy_status), such as `connection_refused`.
+    pub fn error_type(&self) -> &'static str {
+        error_type(self.kind, self.root())
+    }
+
     /// How many attempts were made.
     ///
     /// There were none when the service below was not ready, or had no peer. Without a failover below
@@ -71,7 +78,7 @@ impl<'a> Failed<'a> {
     }
 
     /// The error that says what went wrong: whatever layers above have wrapped around it says nothing.
-    pub(super) fn root(&self) -> &'a (dyn StdError + 'static) {
+    fn root(&self) -> &'a (dyn StdError + 'static) {
         match self.known {
             Some(known) => known,
             None => self.error,

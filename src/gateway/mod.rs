@@ -26,6 +26,7 @@
 //! [`FailureKind::status`]: crate::failure::FailureKind::status
 
 mod body;
+mod error_type;
 mod failed;
 mod future;
 mod layer;

@@ -4,6 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::ConfigError;
+
 /// A request extension that shortens the layer's deadline for this request; the earliest one wins.
 ///
 /// The instant is tokio's, whose clock can be stopped in tests.
@@ -62,21 +64,25 @@ impl DeadlineHeader {
         }
     }
 
-    /// A header with a whole number of milliseconds, such as Envoy's
-    /// `x-envoy-upstream-rq-timeout-ms`. 0 is no deadline, as there.
-    pub const fn milliseconds(name: HeaderName) -> Self {
-        Self {
-            name,
-            format: Format::Milliseconds,
-        }
-    }
-
-    /// The header of this name: `grpc-timeout` in its own format, and any other in milliseconds.
-    #[must_use]
-    pub fn named(name: HeaderName) -> Self {
-        match Self::grpc_timeout() {
-            grpc if grpc.name == name => grpc,
-            _ => Self::milliseconds(name),
+    /// The header of this name: `grpc-timeout` in its own format, and any other with a whole number of
+    /// milliseconds, such as Envoy's `x-envoy-upstream-rq-timeout-ms`. 0 milliseconds are no deadline, as
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// The name is nearly `grpc-timeout`.
+    pub fn named(name: HeaderName) -> Result<Self, ConfigError> {
+        let grpc = Self::grpc_timeout();
+        match strsim::damerau_levenshtein(name.as_str(), grpc.name.as_str()) {
+            0 => Ok(grpc),
+            1 | 2 => {
+                let expected = "a header in milliseconds; did you mean `grpc-timeout`?";
+                Err(ConfigError::new("deadline header", name, expected))
+            }
+            _ => Ok(Self {
+                name,
+                format: Format::Milliseconds,
+            }),
         }
     }
 
@@ -201,15 +207,24 @@ mod tests {
         ] {
             assert_eq!(grpc_timeout(value), None, "{value}");
         }
-        let header = DeadlineHeader::milliseconds(HeaderName::from_static("x-left"));
+        let header = DeadlineHeader::named(HeaderName::from_static("x-left")).unwrap();
         for value in ["", "0", "-1", "1.5", "1s", "ten"] {
             assert_eq!(header.read(&headers("x-left", &[value])), None, "{value}");
         }
     }
 
     #[test]
+    fn name_that_was_misspelt_is_not_one_in_milliseconds() {
+        let named = |name| DeadlineHeader::named(HeaderName::from_static(name));
+        assert_eq!(named("grpc-timeout"), Ok(DeadlineHeader::grpc_timeout()));
+        let error = named("grpc-timout").unwrap_err().to_string();
+        assert!(error.contains("grpc-timout is not"), "{error}");
+        assert!(named("x-timeout").is_ok());
+    }
+
+    #[test]
     fn shortest_of_several_wins() {
-        let header = DeadlineHeader::milliseconds(HeaderName::from_static("x-left"));
+        let header = DeadlineHeader::named(HeaderName::from_static("x-left")).unwrap();
         let headers = headers("x-left", &["900", "x", "0", " 30 ", "99999999999999999999"]);
         assert_eq!(header.read(&headers), Some(30 * MS));
     }
@@ -233,7 +248,7 @@ mod tests {
             let read = header.read(&headers).unwrap();
             assert!(read <= time.max(Duration::from_nanos(1)), "{time:?}");
         }
-        let header = DeadlineHeader::milliseconds(HeaderName::from_static("x-left"));
+        let header = DeadlineHeader::named(HeaderName::from_static("x-left")).unwrap();
         let mut headers = HeaderMap::new();
         header.write(Duration::from_micros(1_999), &mut headers);
         assert_eq!(headers["x-left"], "1");

@@ -25,14 +25,16 @@ use crate::{
 /// A request extension that sets how many attempts this request may take, over what its layer says:
 /// fewer or more. Its meaning is that of [`max_attempts`](crate::FailoverLayer::max_attempts).
 ///
-/// It is for those who route requests; nothing that a client sends sets it.
+/// It is for those who route requests; nothing that a client sends sets it. The first layer that sees it
+/// takes it: it says nothing to another one below. More attempts than there are peers need
+/// [`reuse_tried`](crate::policy::Standard::reuse_tried).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxAttempts(pub u32);
 
 impl MaxAttempts {
     /// How many attempts the request of these extensions may take.
-    pub(crate) fn of(extensions: &Extensions, limits: &Limits) -> u32 {
-        let asked = extensions.get().map(|Self(attempts)| *attempts);
+    pub(crate) fn take(extensions: &mut Extensions, limits: &Limits) -> u32 {
+        let asked = extensions.remove().map(|Self(attempts)| attempts);
         asked.unwrap_or(limits.max_attempts)
     }
 }
@@ -49,7 +51,7 @@ pub(crate) struct Limits {
     pub(crate) deadline: Option<Duration>,
     pub(crate) retry_window: Option<Duration>,
     pub(crate) per_try_timeout: Option<Duration>,
-    /// Whether an attempt that no other can follow may go on until the deadline.
+    /// Whether the last attempt may go on until the deadline.
     pub(crate) lift_on_last: bool,
     /// Where a request says how much time it has.
     pub(crate) deadline_from: Vec<DeadlineHeader>,

@@ -12,13 +12,16 @@
 //!     FailoverLayer, ReplayBody,
 //!     balance::Balance,
 //!     peek::PeekLayer,
-//!     policy::Standard,
+//!     policy::{GrpcCode, Standard},
 //!     upstream::PoolOptions,
 //! };
 //!
 //! let pool = PoolOptions::new().http2(true).build::<ReplayBody<Incoming>>();
+//! // gRPC's calls are all POST: that this status may be tried again, somebody must say.
+//! let policy = Standard::new("connect-failure,refused-stream".parse()?)
+//!     .refused_if(|head| GrpcCode::of(head) == Some(GrpcCode::Unavailable));
 //! let service = ServiceBuilder::new()
-//!     .layer(FailoverLayer::new(Standard::new("connect-failure,reset,grpc:14".parse()?)))
+//!     .layer(FailoverLayer::new(policy))
 //!     .layer(PeekLayer::new())
 //!     .service(Balance::new([
 //!         pool.upstream("http://10.0.0.1:50051")?,
@@ -32,7 +35,7 @@
 //! | what comes first | what becomes of the response |
 //! |---|---|
 //! | data | it is handed on |
-//! | trailers | it is handed on with its [`FirstTrailers`], where a [`RetryOn`](crate::policy::RetryOn) list finds the `grpc-status` |
+//! | trailers | it is handed on with its [`FirstTrailers`], where [`GrpcCode::of`](crate::policy::GrpcCode::of) and a [`RetryOn`](crate::policy::RetryOn) list find the `grpc-status` |
 //! | the end | it is handed on with [`FirstTrailers`] that are empty |
 //! | an error | the call fails with it |
 //!
@@ -46,7 +49,9 @@
 //!
 //! Neither the error nor the status proves anything: a peer that answers may have processed the request,
 //! and only one that is safe to repeat is sent again. gRPC's are all POST. Which may be repeated is for
-//! their user to say, by a [`SafeToRepeat`](crate::policy::SafeToRepeat) or by
+//! their user to say: by a status that is only sent before anything is done
+//! ([`refused_if`](crate::policy::Standard::refused_if), as above), by a
+//! [`SafeToRepeat`](crate::policy::SafeToRepeat) on the request, or by
 //! [`NonIdempotent::Always`](crate::policy::NonIdempotent::Always).
 //!
 //! # What it costs

@@ -1,7 +1,9 @@
 use std::{fmt, str::FromStr};
 
+use http::response;
+
 use super::words::{Excerpt, nearest};
-use crate::ConfigError;
+use crate::{ConfigError, peek::grpc_header};
 
 /// A gRPC status code.
 ///
@@ -55,6 +57,19 @@ pub enum GrpcCode {
 }
 
 impl GrpcCode {
+    /// Finds a response's status, as far as it is known when the head arrives: one that has neither
+    /// message nor error in its body carries it there, or below a [`Peek`](crate::peek::Peek) in trailers
+    /// that came first.
+    ///
+    /// A status that is there twice is none: nobody knows which one counts.
+    pub fn of(response: &response::Parts) -> Option<Self> {
+        let mut values = grpc_header(response, "grpc-status").iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => Self::from_digits(value.as_bytes().trim_ascii()),
+            _ => None,
+        }
+    }
+
     /// All of them, by their numbers.
     pub const ALL: [Self; 17] = [
         Self::Ok,

@@ -28,8 +28,8 @@
 //! ```
 //!
 //! Policies are made of policies with [`PolicyExt`]: [`and`](PolicyExt::and), [`or`](PolicyExt::or),
-//! [`limited`](PolicyExt::limited), [`only_if`](PolicyExt::only_if); and taken from each request's route
-//! with [`PerRoute`].
+//! [`limited`](PolicyExt::limited), [`only_if`](PolicyExt::only_if), [`unless`](PolicyExt::unless); and
+//! taken from each request's route with [`PerRoute`].
 //!
 //! # Limits bind every policy
 //!
@@ -68,7 +68,7 @@ use http::{request, response};
 
 pub use self::{
     attempt::Attempt,
-    combine::{And, Limited, OnlyIf, Or, PolicyExt},
+    combine::{And, Limited, OnlyIf, Or, PolicyExt, Unless},
     grpc_code::GrpcCode,
     policy_fn::{Event, PolicyFn, policy_fn},
     retry_line::{Envoy, ParseRetryLineError, RetryLine},
@@ -123,10 +123,11 @@ pub trait Policy {
         let _ = (attempt, head);
     }
 
-    /// Whether a request is of the kind that may be repeated at all.
+    /// Whether a request is of the kind that may be repeated at all; it is asked first, with the head as
+    /// it came.
     ///
     /// With `false` nothing of it is remembered, nothing costs, and no other callback is called.
-    fn may_retry(&self, head: &request::Parts) -> bool {
+    fn may_retry(&mut self, head: &request::Parts) -> bool {
         let _ = head;
         true
     }

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{cell::Cell, fmt, sync::Arc};
 
 use http::{request, response};
 
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// use http::Request;
 /// use tower_failover::{FailoverLayer, limits::MaxAttempts, policy::{PerRoute, RoutePolicy, Standard}};
 ///
-/// let layer = FailoverLayer::new(PerRoute::or(Standard::default()));
+/// let layer = FailoverLayer::new(PerRoute::new(Standard::default()));
 /// # let _ = layer;
 ///
 /// let search = RoutePolicy::new(Standard::new("connect-failure,reset,5xx".parse()?));
@@ -26,13 +26,17 @@ use crate::failure::Failure;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// The layer that sees it takes it: it says nothing to another one below. A layer of another policy does
+/// not look for it.
+///
 /// With axum, `axum::Extension` as a layer of the router of those routes does the same.
-pub struct RoutePolicy(Box<dyn ClonePolicy>);
+#[derive(Clone)]
+pub struct RoutePolicy(Arc<dyn ClonePolicy>);
 
 impl RoutePolicy {
     /// Lets `policy` decide about the requests that carry it.
     pub fn new(policy: impl Policy + Clone + Send + Sync + 'static) -> Self {
-        Self(Box::new(policy))
+        Self(Arc::new(policy))
     }
 }
 
@@ -40,13 +44,13 @@ impl RoutePolicy {
 /// the layer's.
 pub struct PerRoute<P> {
     fallback: P,
-    /// The request's own policy; known when its first attempt is prepared.
+    /// The request's own policy.
     own: Option<Box<dyn ClonePolicy>>,
 }
 
 impl<P: Policy> PerRoute<P> {
     /// Lets the route's policy decide, or `fallback` where there is none.
-    pub const fn or(fallback: P) -> Self {
+    pub const fn new(fallback: P) -> Self {
         Self {
             fallback,
             own: None,
@@ -79,18 +83,42 @@ impl<P: Policy> Policy for PerRoute<P> {
     }
 
     fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {
-        if attempt.number() == 1 && self.own.is_none() {
-            let routed: Option<&RoutePolicy> = attempt.extensions().get();
-            self.own = routed.map(|RoutePolicy(policy)| policy.clone_boxed());
-        }
+        head.extensions.remove::<RoutePolicy>();
         self.policy().prepare(attempt, head);
     }
 
-    fn may_retry(&self, head: &request::Parts) -> bool {
-        match head.extensions.get::<RoutePolicy>() {
-            Some(RoutePolicy(policy)) => policy.may_retry(head),
+    fn may_retry(&mut self, head: &request::Parts) -> bool {
+        // A route's policy that looks for the route's policy finds itself.
+        let routed = head.extensions.get().filter(|_| !ROUTED.get());
+        self.own = routed.map(|RoutePolicy(policy)| policy.clone_boxed());
+        match &mut self.own {
+            Some(own) => {
+                let _routed = Routed::enter();
+                own.may_retry(head)
+            }
             None => self.fallback.may_retry(head),
         }
+    }
+}
+
+thread_local! {
+    /// Whether the policy of a route is being asked.
+    static ROUTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A time in which the policy of a route is being asked; it ends also with a panic.
+struct Routed;
+
+impl Routed {
+    fn enter() -> Self {
+        ROUTED.set(true);
+        Self
+    }
+}
+
+impl Drop for Routed {
+    fn drop(&mut self) {
+        ROUTED.set(false);
     }
 }
 
@@ -101,12 +129,6 @@ trait ClonePolicy: Policy + Send + Sync {
 impl<P: Policy + Clone + Send + Sync + 'static> ClonePolicy for P {
     fn clone_boxed(&self) -> Box<dyn ClonePolicy> {
         Box::new(self.clone())
-    }
-}
-
-impl Clone for RoutePolicy {
-    fn clone(&self) -> Self {
-        Self(self.0.clone_boxed())
     }
 }
 

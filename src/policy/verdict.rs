@@ -108,6 +108,23 @@ impl Verdict {
         self.delay
     }
 
+    /// What either wants: this verdict's way and delay, and all that one of them allows.
+    pub(super) fn or(self, other: Self) -> Self {
+        if self.is_deliver() {
+            return other;
+        }
+        if other.is_deliver() {
+            return self;
+        }
+        Self {
+            next: self.next,
+            delay: self.delay,
+            or_tried: self.or_tried || other.or_tried,
+            even_non_idempotent: self.even_non_idempotent || other.even_non_idempotent,
+            unprocessed: self.unprocessed || other.unprocessed,
+        }
+    }
+
     /// What both want: this verdict's way, the longer delay, and no more than both allow.
     pub(super) fn and(self, other: Self) -> Self {
         if other.is_deliver() {

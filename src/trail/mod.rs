@@ -30,9 +30,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use http::Extensions;
+use tokio::time::Instant;
 
 pub use self::{no_peer::NoPeer, peer::Peer};
 
@@ -91,6 +93,12 @@ struct Record {
     reused: Option<bool>,
     /// Why the current attempt was ended.
     ended: Option<Ended>,
+    /// Whether the peer of the current attempt has had its time, and was given more.
+    overdue: bool,
+    /// How often in a row the current attempt's peer was bound to be tried again.
+    stayed: u32,
+    /// The peers that asked to be left alone; a peer without a name is `None`.
+    resting: Vec<(Option<Peer>, Rest)>,
     /// The earlier attempts, in order.
     past: Vec<Visit>,
     /// The only peer that the current attempt may go to.
@@ -114,6 +122,31 @@ struct Refusal(Arc<AtomicUsize>);
 impl Drop for Refusal {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Until when a peer asked to be left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rest {
+    Not,
+    Until(Instant),
+    /// For longer than anybody waits.
+    ForGood,
+}
+
+impl Rest {
+    /// For a time from now on; one that is too long to be told is for good.
+    pub(crate) fn until(wait: Duration) -> Self {
+        let at = Instant::now().checked_add(wait);
+        at.map_or(Self::ForGood, Self::Until)
+    }
+
+    fn is_over(self) -> bool {
+        match self {
+            Self::Not => true,
+            Self::Until(at) => at <= Instant::now(),
+            Self::ForGood => false,
+        }
     }
 }
 
@@ -174,6 +207,80 @@ impl Trail {
     /// The peer that this attempt is bound to, when the last one is to be repeated.
     pub fn pinned(&self) -> Option<Peer> {
         self.record().pinned.clone()
+    }
+
+    /// Whether `peer` has asked, with `Retry-After`, to be left alone by this request for longer than until
+    /// now: a tried peer that has not is to be preferred to it.
+    pub fn is_resting(&self, peer: &Peer) -> bool {
+        !self.record().rest(Some(peer)).is_over()
+    }
+
+    /// How often the request has been to `peer`.
+    pub fn visits(&self, peer: &Peer) -> usize {
+        let record = self.record();
+        let past = record.past.iter().filter_map(|visit| visit.peer.as_ref());
+        past.chain(&record.chosen)
+            .filter(|tried| *tried == peer)
+            .count()
+    }
+
+    /// The peer of the last attempt before this one.
+    #[cfg(feature = "balance")]
+    pub(crate) fn last_visited(&self) -> Option<Peer> {
+        self.record().past.last()?.peer.clone()
+    }
+
+    /// Records that the current attempt's peer asked to be left alone.
+    pub(crate) fn let_rest(&self, rest: Rest) {
+        let mut record = self.record();
+        let peer = record.chosen.clone();
+        let rest = record.rest(peer.as_ref()).max(rest);
+        record.resting.retain(|(resting, _)| *resting != peer);
+        record.resting.push((peer, rest));
+    }
+
+    /// Until when the current attempt's peer is to be left alone.
+    pub(crate) fn rest(&self) -> Rest {
+        let record = self.record();
+        record.rest(record.chosen.as_ref())
+    }
+
+    /// Until when every peer that was tried is to be left alone, where whoever picks knows how to find the
+    /// one that need not be; else, until when any of them is.
+    pub(crate) fn rest_of_tried(&self, picks_knowingly: bool) -> Rest {
+        let record = self.record();
+        let past = record.past.iter().map(|visit| visit.peer.as_ref());
+        let tried = past.chain([record.chosen.as_ref()]);
+        let rests = tried.map(|peer| record.rest(peer));
+        let rest = if picks_knowingly {
+            rests.min()
+        } else {
+            rests.max()
+        };
+        rest.unwrap_or(Rest::Not)
+    }
+
+    /// How often in a row the current attempt's peer was bound to be tried again.
+    pub(crate) fn stayed(&self) -> u32 {
+        self.record().stayed
+    }
+
+    /// The peer that this attempt is bound to is gone: it may go to another that was not tried. Returns
+    /// whether it was bound.
+    pub(crate) fn unbind(&self) -> bool {
+        self.record().pinned.take().is_some()
+    }
+
+    /// Records that the current attempt's peer has had its time.
+    pub(crate) fn set_overdue(&self) {
+        self.record().overdue = true;
+    }
+
+    /// Whether this attempt's peer had its time, and more, when it was ended.
+    #[cfg(feature = "balance")]
+    pub(crate) fn was_overdue(&self) -> bool {
+        let record = self.record();
+        record.current == self.attempt && record.overdue
     }
 
     /// The peer that the current attempt went to.
@@ -333,6 +440,11 @@ impl Trail {
             Route::Same => chosen.clone(),
             Route::Other { .. } => None,
         };
+        record.stayed = match route {
+            Route::Same => record.stayed.saturating_add(1),
+            Route::Other { .. } => 0,
+        };
+        record.overdue = false;
         record.or_tried = route == Route::Other { or_tried: true };
         record.relented = false;
         record.called = false;
@@ -360,6 +472,14 @@ impl Trail {
 impl Record {
     fn speaks(&self, attempt: u32) -> bool {
         self.current == attempt && self.ended.is_none()
+    }
+
+    fn rest(&self, peer: Option<&Peer>) -> Rest {
+        let known = self
+            .resting
+            .iter()
+            .find(|(known, _)| known.as_ref() == peer);
+        known.map_or(Rest::Not, |(_, rest)| *rest)
     }
 
     fn has_tried(&self, peer: &Peer) -> bool {

@@ -57,7 +57,8 @@ impl<B, C> Upstream<B, C> {
         preserve_host: bool,
     ) -> Result<Self, ConfigError> {
         let target = Target {
-            name: Arc::from(base),
+            // With and without it, it is the same peer.
+            name: Arc::from(base.trim_end_matches('/')),
             base: Base::parse(base)?,
             preserve_host,
             http2,
@@ -72,7 +73,7 @@ impl<B, C> Upstream<B, C> {
         self.target.base.is_https()
     }
 
-    /// The base URI, as it was given.
+    /// The base URI as it was given, without a slash at its end.
     pub fn name(&self) -> &str {
         &self.target.name
     }

@@ -8,32 +8,6 @@ use tower_failover::policy::{
 use crate::support::script::status;
 use crate::*;
 
-fn answering(codes: &[u16]) -> Script<Body> {
-    codes.iter().fold(Script::new(), |script, code| {
-        let code = *code;
-        script.then(move |_| async move {
-            match code {
-                0 => Err(reset()),
-                1 => Err(refused()),
-                code => status(code),
-            }
-        })
-    })
-}
-
-/// How many attempts are made over a service that answers with these codes; 0 is a reset, and 1 a
-/// refused connection.
-async fn attempts<P: Policy + Clone>(policy: P, codes: &[u16], request: Request<Body>) -> usize {
-    let script = answering(codes);
-    let layer = FailoverLayer::new(policy).max_attempts(9).without_budget();
-    let _ = run(layer, &script, request).await;
-    codes.len() - script.steps_left()
-}
-
-fn on(list: &str) -> Standard {
-    Standard::new(list.parse().unwrap()).backoff(Backoff::NONE)
-}
-
 #[tokio::test(start_paused = true)]
 async fn both_must_want_it() {
     let policy = || on("503,404").and(on("503,reset"));
@@ -65,13 +39,12 @@ async fn both_must_allow_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn second_is_not_asked_when_the_first_delivers() {
+async fn second_is_not_asked_for_its_consent_when_the_first_delivers() {
     let never = policy_fn(|_, event| match event {
         Event::Response(head) if head.status == 200 => Verdict::deliver(),
         event => panic!("asked about {event:?}"),
     });
     assert_eq!(attempts(on("503").and(never), &[404, 200], get()).await, 1);
-    assert_eq!(attempts(on("503").or(never), &[503, 200], get()).await, 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,6 +95,24 @@ async fn condition_binds_its_own_rule_and_no_other() {
     assert_eq!(attempts(swapped(), &[503, 200], get()).await, 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn condition_on_a_response_forbids_what_any_part_wants() {
+    let policy = || on("503").or(on("5xx")).unless(|head| head.status == 503);
+    assert_eq!(attempts(policy(), &[503, 200], get()).await, 1);
+    assert_eq!(attempts(policy(), &[500, 200], get()).await, 2);
+    assert_eq!(
+        attempts(on("reset").unless(|_| true), &[0, 200], get()).await,
+        2
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_can_be_declared_by_the_head() {
+    let policy = |code: u16| on("").refused_if(move |head| head.status == code);
+    assert_eq!(attempts(policy(503), &[503, 200], post()).await, 2);
+    assert_eq!(attempts(policy(503), &[500, 200], post()).await, 1);
+}
+
 fn routed(policy: impl Policy + Clone + Send + Sync + 'static) -> Request<Body> {
     let mut request = get();
     request.extensions_mut().insert(RoutePolicy::new(policy));
@@ -130,7 +121,7 @@ fn routed(policy: impl Policy + Clone + Send + Sync + 'static) -> Request<Body> 
 
 #[tokio::test(start_paused = true)]
 async fn route_has_a_policy_of_its_own() {
-    let policy = || PerRoute::or(on("503"));
+    let policy = || PerRoute::new(on("503"));
     assert_eq!(attempts(policy(), &[503, 200], get()).await, 2);
     assert_eq!(attempts(policy(), &[404, 200], get()).await, 1);
     assert_eq!(attempts(policy(), &[404, 200], routed(on("404"))).await, 2);
@@ -138,7 +129,7 @@ async fn route_has_a_policy_of_its_own() {
     assert_eq!(attempts(policy(), &[503, 200], routed(on(""))).await, 1);
     // A layer that never retries does so for the routes that want it.
     assert_eq!(
-        attempts(PerRoute::or(on("")), &[404, 200], routed(on("404"))).await,
+        attempts(PerRoute::new(on("")), &[404, 200], routed(on("404"))).await,
         2
     );
 }
@@ -151,7 +142,7 @@ async fn route_is_ignored_by_a_layer_that_does_not_ask_for_it() {
 #[tokio::test(start_paused = true)]
 async fn each_request_of_a_route_has_a_state_of_its_own() {
     let route = RoutePolicy::new(on("404").limited(1));
-    let policy = PerRoute::or(on("503"));
+    let policy = PerRoute::new(on("503"));
     for _ in 0..3 {
         let mut request = get();
         request.extensions_mut().insert(route.clone());
@@ -182,7 +173,7 @@ async fn routes_policy_prepares_its_attempts() {
             assert_eq!(request.headers()["x-mark"], "2");
             status(200)
         });
-    let layer = FailoverLayer::new(PerRoute::or(on("")));
+    let layer = FailoverLayer::new(PerRoute::new(on("")));
     let response = run(layer, &script, routed(Marks::default())).await.unwrap();
     assert_eq!(response.status(), 200);
 }

@@ -238,7 +238,7 @@ async fn policy_that_never_retries_is_not_asked() {
             panic!("asked")
         }
 
-        fn may_retry(&self, _: &http::request::Parts) -> bool {
+        fn may_retry(&mut self, _: &http::request::Parts) -> bool {
             false
         }
     }

@@ -9,27 +9,9 @@ use std::{
 };
 
 use tokio::time::Instant;
-use tower::{Service, service_fn};
-use tower_failover::{
-    balance::{Balance, Endpoint, InOrder},
-    policy::{NonIdempotent, RetryAfter},
-    report::Report,
-};
+use tower_failover::policy::{NonIdempotent, RetryAfter};
 
-use crate::support::script::Answer;
 use crate::*;
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn answer(code: u16, headers: &[(&'static str, &'static str)]) -> Answer {
-    let mut response = Response::builder().status(code);
-    for (name, value) in headers {
-        response = response.header(*name, *value);
-    }
-    Ok(response.body(Full::default()).unwrap())
-}
-
-type Headers = &'static [(&'static str, &'static str)];
 
 const NONE: Headers = &[];
 const BUSY: (u16, Headers) = (503, NONE);
@@ -51,6 +33,11 @@ async fn delays(layer: FailoverLayer, answers: &[(u16, Headers)]) -> Vec<Duratio
 }
 
 fn patient(policy: Standard) -> FailoverLayer {
+    let policy = policy.retry_after(RetryAfter::up_to(60 * SECOND));
+    FailoverLayer::new(policy).max_attempts(9).without_budget()
+}
+
+fn impatient(policy: Standard) -> FailoverLayer {
     FailoverLayer::new(policy).max_attempts(9).without_budget()
 }
 
@@ -127,7 +114,8 @@ async fn retry_after_that_does_not_fit_delivers_at_once() {
     for layer in [
         patient(Standard::default()).deadline(20 * SECOND),
         patient(Standard::default()).retry_window(20 * SECOND),
-        patient(Standard::default().retry_after(RetryAfter::up_to(20 * SECOND))),
+        impatient(Standard::default().retry_after(RetryAfter::up_to(20 * SECOND))),
+        impatient(Standard::default()),
     ] {
         let start = Instant::now();
         assert_eq!(delays(layer, &[(503, headers)]).await, []);
@@ -143,7 +131,7 @@ async fn retry_after_can_be_ignored() {
         RetryAfter::IGNORED,
         RetryAfter::up_to(20 * SECOND).or_backoff(),
     ] {
-        let layer = patient(policy.clone().retry_after(rule));
+        let layer = impatient(policy.clone().retry_after(rule));
         assert_eq!(delays(layer, answers).await, [MS]);
     }
 }
@@ -154,37 +142,7 @@ async fn retry_after_of_what_is_not_retried_changes_nothing() {
     assert_eq!(delays(patient(Standard::default()), answers).await, []);
 }
 
-/// Requests that go over named peers, each answering as it is told, in turn.
-async fn over(
-    layer: FailoverLayer,
-    peers: &[(&'static str, &'static [(u16, Headers)])],
-    request: Request<Body>,
-) -> (u16, Vec<String>, Duration) {
-    let endpoints = peers.iter().map(|(name, answers)| {
-        let (answers, calls) = (*answers, Arc::new(AtomicUsize::new(0)));
-        let service = service_fn(move |request: Request<ReplayBody<Body>>| {
-            let call = calls.fetch_add(1, Relaxed);
-            async move {
-                body(request).await;
-                let (code, headers) = answers[call.min(answers.len() - 1)];
-                answer(code, headers)
-            }
-        });
-        Endpoint::new(*name, service)
-    });
-    let balance = Balance::new(endpoints).pick(InOrder).eject(0, SECOND);
-    let start = Instant::now();
-    let response = layer.layer(balance).call(request).await.unwrap();
-    let report = response.extensions().get::<Report>().cloned();
-    let report = report.unwrap_or_default();
-    let peers = report.attempts().iter().filter_map(|tried| tried.peer());
-    let peers = peers.map(|peer| peer.name().to_owned()).collect();
-    (response.status().as_u16(), peers, start.elapsed())
-}
-
 const ASKS_FOR_30: &[(u16, Headers)] = &[(503, &[("retry-after", "30")])];
-const WELL: &[(u16, Headers)] = &[(200, &[])];
-const DRAINING: &[(u16, Headers)] = &[(503, &[])];
 
 #[tokio::test(start_paused = true)]
 async fn another_peer_need_not_wait_for_what_one_asked_for() {
@@ -196,13 +154,42 @@ async fn another_peer_need_not_wait_for_what_one_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn peer_that_asked_for_time_is_not_called_earlier_even_after_others() {
-    const BACK: &[(u16, Headers)] = &[(503, &[("retry-after", "30")]), (200, &[])];
-    let peers = [("a", BACK), ("b", DRAINING)];
+async fn of_peers_that_ask_for_time_the_first_to_be_ready_is_waited_for() {
+    const BACK_LATE: &[(u16, Headers)] = &[(503, &[("retry-after", "50")]), (404, &[])];
+    const BACK: &[(u16, Headers)] = &[(503, &[("retry-after", "20")]), (200, &[])];
     let policy = Standard::default().reuse_tried(true).backoff(|| [MS]);
-    let (code, tried, took) = over(FailoverLayer::new(policy), &peers, get()).await;
-    assert_eq!((code, tried.len()), (200, 3), "{tried:?}");
-    assert!(is_between(took, 30, 45), "{took:?}");
+    for peers in [
+        [("a", BACK), ("b", BACK_LATE)],
+        [("a", BACK_LATE), ("b", BACK)],
+    ] {
+        let (code, tried, took) = over(patient(policy.clone()), &peers, get()).await;
+        assert_eq!((code, tried.len()), (200, 3), "{tried:?}");
+        assert!(is_between(took, 20, 30), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_did_not_ask_for_time_is_called_in_the_place_of_one_that_did() {
+    const BACK: &[(u16, Headers)] = &[(503, &[("retry-after", "20")]), (404, &[])];
+    const BACK_AT_ONCE: &[(u16, Headers)] = &[(503, &[]), (503, &[]), (200, &[])];
+    let policy = Standard::default()
+        .reuse_tried(true)
+        .backoff(|| iter::repeat(MS));
+    let peers = [("a", BACK), ("b", BACK_AT_ONCE)];
+    let (code, tried, took) = over(patient(policy), &peers, get()).await;
+    assert_eq!(
+        (code, tried),
+        (200, ["a", "b", "b", "b"].map(str::to_owned).to_vec())
+    );
+    assert_eq!(took, 2 * MS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn service_that_does_not_pick_knowingly_waits_for_all_that_was_asked_for() {
+    let policy = Standard::default().backoff(|| [MS]);
+    let answers: &[(u16, Headers)] = &[(503, &[("retry-after", "20")]), (200, &[])];
+    let delays = delays(patient(policy), answers).await;
+    assert!(is_between(delays[0], 20, 30), "{delays:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,6 +241,28 @@ async fn request_can_be_bound_to_its_peer() {
     let policy = Standard::default().retries_per_peer(u32::MAX);
     let (code, tried, _) = over(FailoverLayer::new(policy), &peers, get()).await;
     assert_eq!((code, tried), (503, vec!["a".to_owned(); 3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tried_peers_are_used_evenly_and_no_peer_twice_in_a_row() {
+    let peers = [("a", DRAINING), ("b", DRAINING), ("c", DRAINING)];
+    let policy = Standard::default()
+        .reuse_tried(true)
+        .backoff(|| iter::repeat(MS));
+    let (_, tried, _) = over(patient(policy), &peers, get()).await;
+    for peer in ["a", "b", "c"] {
+        assert_eq!(tried.iter().filter(|tried| *tried == peer).count(), 3);
+    }
+    assert!(tried.windows(2).all(|two| two[0] != two[1]), "{tried:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_recovers_is_found_among_the_tried() {
+    const RECOVERS: &[(u16, Headers)] = &[(503, &[]), (200, &[])];
+    let peers = [("a", DRAINING), ("b", RECOVERS)];
+    let policy = Standard::default().reuse_tried(true).backoff(|| [MS, MS]);
+    let (code, tried, _) = over(patient(policy), &peers, get()).await;
+    assert_eq!((code, tried.len()), (200, 4), "{tried:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -232,7 +232,7 @@ impl Row {
             .classify(Refusals)
             .max_attempts(if self.tries_left { 2 } else { 1 })
             .deadline(if self.deadline_near { NEAR } else { FAR })
-            .budget(Budget::new(0.0, 0).unwrap().starting_with(retries))
+            .budget(Budget::new(0.0, 0).unwrap().starting_with(retries).unwrap())
             .replay_cap(if self.kept == Kept::Whole { 100 } else { 0 })
     }
 }

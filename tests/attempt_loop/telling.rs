@@ -23,7 +23,7 @@ fn timed() -> FailoverLayer {
     layer()
         .deadline(900 * MS)
         .deadline_from(DeadlineHeader::grpc_timeout())
-        .deadline_from(DeadlineHeader::milliseconds(LEFT))
+        .deadline_from(DeadlineHeader::named(LEFT).unwrap())
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,7 +88,7 @@ async fn each_attempt_is_told_the_time_that_is_left() {
     let layer = layer()
         .deadline(900 * MS)
         .per_try_timeout(400 * MS)
-        .send_deadline(DeadlineHeader::milliseconds(LEFT));
+        .send_deadline(DeadlineHeader::named(LEFT).unwrap());
     let fails_after = |time: u32, left: &'static str| {
         move |request: Request<ReplayBody<Body>>| async move {
             assert_eq!(told(&request, &LEFT), [left]);
@@ -112,7 +112,7 @@ async fn request_without_a_limit_is_told_none() {
             assert_eq!(told(&request, &LEFT), ["7"]);
             status(200)
         });
-        let layer = layer.send_deadline(DeadlineHeader::milliseconds(LEFT));
+        let layer = layer.send_deadline(DeadlineHeader::named(LEFT).unwrap());
         let outcome = outcome_of(layer, &script, asking("x-left-ms", "7")).await;
         assert_eq!(outcome, Ok(200));
     }
@@ -128,7 +128,7 @@ async fn request_that_is_sent_once_is_told_too() {
     let layer = timed()
         .max_attempts(1)
         .attempt_header(ATTEMPT)
-        .send_deadline(DeadlineHeader::milliseconds(LEFT));
+        .send_deadline(DeadlineHeader::named(LEFT).unwrap());
     assert_eq!(outcome_of(layer, &script, get()).await, Ok(200));
 }
 

@@ -105,7 +105,9 @@ fn budget(config: &Config) -> Option<Budget> {
     }
     let per_second = config.budget_min_per_sec.unwrap_or(0).try_into().unwrap();
     let budget = Budget::new(config.budget_ratio.unwrap_or(0.0), per_second).unwrap();
-    let budget = budget.starting_with(initial.unwrap_or(0).try_into().unwrap());
+    let budget = budget
+        .starting_with(initial.unwrap_or(0).try_into().unwrap())
+        .unwrap();
     Some(match config.per_request_budget_fraction {
         Some(share) => budget.per_request(share).unwrap(),
         None => budget,

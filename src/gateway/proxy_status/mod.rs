@@ -1,6 +1,5 @@
 //! What went wrong, for clients (RFC 9209).
 
-mod error_type;
 mod field;
 mod next_hop;
 
@@ -9,7 +8,6 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use self::{
-    error_type::error_type,
     field::{string, token},
     next_hop::next_hop,
 };
@@ -53,7 +51,7 @@ impl ProxyStatus {
     }
 
     fn member(&self, failed: &Failed<'_>) -> String {
-        let mut member = format!("{}; error={}", self.name, error_type(failed));
+        let mut member = format!("{}; error={}", self.name, failed.error_type());
         let last = failed.report().and_then(|report| report.attempts().last());
         let peer = last.and_then(|last| last.peer());
         let details = match failed.attempts() {

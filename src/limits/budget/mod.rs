@@ -46,21 +46,18 @@ enum Source {
 }
 
 impl Budget {
-    /// How many retries can be saved up unless [`burst`](Self::burst) says otherwise.
-    pub const BURST: u32 = 1_000;
-
     pub(crate) const RATIO: f64 = 0.2;
     pub(crate) const PER_SECOND: u32 = 10;
 
-    /// A budget of `ratio` retries per request, plus `per_second`. It begins with one second's
-    /// worth.
+    /// A budget of `ratio` retries per request (0.2 is 20 %), plus `per_second`. It begins with one
+    /// second's worth, and can save up [ten](Self::burst).
     ///
     /// # Errors
     ///
-    /// `ratio` is not a number from 0 to 100.
+    /// `ratio` is not a number from 0 to 10.
     pub fn new(ratio: f64, per_second: u32) -> Result<Self, ConfigError> {
-        if !(0.0..=100.0).contains(&ratio) {
-            let expected = "a ratio from 0 to 100";
+        if !(0.0..=10.0).contains(&ratio) {
+            let expected = "a ratio from 0 to 10, such as 0.2 for 20 %";
             return Err(ConfigError::new("budget", ratio, expected));
         }
         Ok(Self::with(ratio, per_second))
@@ -78,9 +75,17 @@ impl Budget {
         Self::open(Income {
             share,
             floor,
-            burst: retries(Self::BURST),
+            burst: retries(Self::burst_of(per_second)),
             initial: floor,
         })
+    }
+
+    /// Ten seconds' worth: for so long Finagle keeps what was paid in.
+    const fn burst_of(per_second: u32) -> u32 {
+        match per_second.saturating_mul(10) {
+            0..100 => 100,
+            burst => burst,
+        }
     }
 
     fn open(income: Income) -> Self {
@@ -90,9 +95,10 @@ impl Budget {
         }
     }
 
-    /// Sets the most retries that can be saved up while nothing fails; by default
-    /// [`BURST`](Self::BURST). The budget that is returned is one of its own, no longer shared with
-    /// clones made before.
+    /// Sets the most retries that can be saved up while nothing fails; by default ten seconds' worth of
+    /// the floor, and at least 100. A quiet hour must not pay for a storm. What there is
+    /// [at the beginning](Self::starting_with) is cut to it. The budget that is returned is one of its own,
+    /// no longer shared with clones made before.
     ///
     /// # Errors
     ///
@@ -109,20 +115,20 @@ impl Budget {
         })
     }
 
-    /// Sets how many retries there are at the beginning; by default one second's worth. The budget
-    /// that is returned is one of its own, no longer shared with clones made before.
+    /// Sets how many retries there are at the beginning, up to the [burst](Self::burst); by default one
+    /// second's worth. The budget that is returned is one of its own, no longer shared with clones made
+    /// before.
     ///
-    /// A budget of tower's begins with what it has.
-    #[must_use]
-    pub fn starting_with(self, retries: u32) -> Self {
-        let Ok(income) = self.income("budget", retries) else {
-            return self;
-        };
+    /// # Errors
+    ///
+    /// The budget is tower's, and begins with what it has.
+    pub fn starting_with(self, retries: u32) -> Result<Self, ConfigError> {
+        let income = self.income("budget start", retries)?;
         let initial = self::retries(retries);
-        Self {
+        Ok(Self {
             per_request: self.per_request,
             ..Self::open(Income { initial, ..income })
-        }
+        })
     }
 
     /// Sets the share that one request may take of the retries that there are when it first asks for
@@ -131,12 +137,12 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// `share` is not a number above 0 and up to 100, or the budget is tower's, which does not tell how
+    /// `share` is not a number above 0 and up to 10, or the budget is tower's, which does not tell how
     /// much there is.
     pub fn per_request(self, share: f64) -> Result<Self, ConfigError> {
         const SETTING: &str = "budget per request";
-        if !(share > 0.0 && share <= 100.0) {
-            let expected = "a share above 0 and up to 100";
+        if !(share > 0.0 && share <= 10.0) {
+            let expected = "a share above 0 and up to 10, such as 0.5 for one half";
             return Err(ConfigError::new(SETTING, share, expected));
         }
         self.income(SETTING, share)?;
@@ -281,7 +287,7 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!((0..99).filter(|_| spend(&budget)).count(), 1);
         tokio::time::advance(Duration::from_secs(1 << 33)).await;
-        assert_eq!(budget.available(), u64::from(Budget::BURST));
+        assert_eq!(budget.available(), 100);
     }
 
     #[tokio::test(start_paused = true)]
@@ -297,6 +303,18 @@ mod tests {
             tokio::time::advance(Duration::from_millis(100)).await;
         }
         assert_eq!(granted, 100);
+    }
+
+    #[test]
+    fn begins_with_a_seconds_worth_and_saves_up_ten() {
+        for (per_second, begins) in [(0, 0), (10, 10), (5_000, 5_000)] {
+            let budget = Budget::new(9.0, per_second).unwrap();
+            assert_eq!(budget.available(), begins);
+            for _ in 0..10_000 {
+                budget.deposit();
+            }
+            assert_eq!(budget.available(), begins.saturating_mul(10).max(100));
+        }
     }
 
     #[test]
@@ -322,18 +340,18 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_ratio() {
-        for ratio in [-0.1, f64::NAN, f64::INFINITY, 100.1] {
+        for ratio in [-0.1, f64::NAN, f64::INFINITY, 20.0] {
             let error = Budget::new(ratio, 0).unwrap_err().to_string();
             assert_eq!(
                 error,
-                format!("budget: {ratio} is not a ratio from 0 to 100")
+                format!("budget: {ratio} is not a ratio from 0 to 10, such as 0.2 for 20 %")
             );
         }
     }
 
     #[test]
     fn refuses_what_is_no_share_or_burst() {
-        for share in [0.0, -1.0, f64::NAN, 100.1] {
+        for share in [0.0, -1.0, f64::NAN, 50.0] {
             let error = Budget::default().per_request(share).unwrap_err();
             assert_eq!(error.setting(), "budget per request");
         }
@@ -350,6 +368,8 @@ mod tests {
         assert!(!spend(&budget));
         budget.deposit();
         assert!(spend(&budget) && !spend(&budget));
-        assert!(budget.clone().burst(2).is_err() && budget.per_request(0.5).is_err());
+        assert!(budget.clone().burst(2).is_err());
+        assert!(budget.clone().starting_with(2).is_err());
+        assert!(budget.per_request(0.5).is_err());
     }
 }

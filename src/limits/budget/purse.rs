@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn budget(retries: u32) -> Budget {
-        Budget::new(0.0, 0).unwrap().starting_with(retries)
+        Budget::new(0.0, 0).unwrap().starting_with(retries).unwrap()
     }
 
     fn spend(purse: &mut Purse, budget: &Budget) -> bool {

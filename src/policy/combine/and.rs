@@ -12,16 +12,20 @@ use crate::{
 /// repeat what is not safe to repeat. What one of them knows to be
 /// [unprocessed](Verdict::unprocessed) is so.
 ///
-/// For a condition on what came back that a list cannot express:
+/// A policy that only objects must allow everything else: `failover().or_tried().even_non_idempotent()`
+/// adds nothing to what the other one wants, and takes nothing from it.
+///
+/// For a rule on failures that a list cannot express:
 ///
 /// ```
+/// use std::time::Duration;
 /// use tower_failover::policy::{Event, PolicyExt, Standard, Verdict, policy_fn};
 ///
-/// let unless_told = policy_fn(|_, event| match event {
-///     Event::Response(head) if head.headers.contains_key("x-do-not-retry") => Verdict::deliver(),
+/// let soon = policy_fn(|attempt, event| match event {
+///     Event::ErrorWhileProxy(_) if attempt.elapsed() > Duration::from_secs(1) => Verdict::deliver(),
 ///     _ => Verdict::failover().or_tried().even_non_idempotent(),
 /// });
-/// let policy = Standard::default().and(unless_told);
+/// let policy = Standard::default().and(soon);
 /// # let _ = tower_failover::FailoverLayer::new(policy);
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +73,7 @@ impl<A: Policy, B: Policy> Policy for And<A, B> {
         self.other.prepare(attempt, head);
     }
 
-    fn may_retry(&self, head: &request::Parts) -> bool {
+    fn may_retry(&mut self, head: &request::Parts) -> bool {
         self.one.may_retry(head) && self.other.may_retry(head)
     }
 }

@@ -59,7 +59,7 @@ impl<P: Policy> Policy for Limited<P> {
         self.policy.prepare(attempt, head);
     }
 
-    fn may_retry(&self, head: &request::Parts) -> bool {
+    fn may_retry(&mut self, head: &request::Parts) -> bool {
         self.left > 0 && self.policy.may_retry(head)
     }
 }

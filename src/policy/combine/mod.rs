@@ -4,10 +4,11 @@ mod and;
 mod limited;
 mod only_if;
 mod or;
+mod unless;
 
-use http::request;
+use http::{request, response};
 
-pub use self::{and::And, limited::Limited, only_if::OnlyIf, or::Or};
+pub use self::{and::And, limited::Limited, only_if::OnlyIf, or::Or, unless::Unless};
 use super::Policy;
 
 /// Makes policies of policies.
@@ -33,6 +34,14 @@ pub trait PolicyExt: Policy + Sized {
         F: Fn(&request::Parts) -> bool,
     {
         OnlyIf::new(self, condition)
+    }
+
+    /// Tries nothing again after responses whose head `condition` holds for; see [`Unless`].
+    fn unless<F>(self, condition: F) -> Unless<Self, F>
+    where
+        F: Fn(&response::Parts) -> bool,
+    {
+        Unless::new(self, condition)
     }
 }
 

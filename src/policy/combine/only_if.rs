@@ -55,7 +55,7 @@ where
         self.policy.prepare(attempt, head);
     }
 
-    fn may_retry(&self, head: &request::Parts) -> bool {
+    fn may_retry(&mut self, head: &request::Parts) -> bool {
         (self.condition)(head) && self.policy.may_retry(head)
     }
 }

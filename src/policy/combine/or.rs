@@ -7,8 +7,8 @@ use crate::{
 
 /// Tries again when one of two policies wants to; made by [`PolicyExt::or`](super::PolicyExt::or).
 ///
-/// The second is asked only when the first would deliver; the verdict is that of the one that wants
-/// another attempt.
+/// Both are always asked. Where both want another attempt, it goes where the first says, after its delay,
+/// and may do what either allows.
 ///
 /// For rules with different limits:
 ///
@@ -25,8 +25,8 @@ use crate::{
 pub struct Or<A, B> {
     one: A,
     other: B,
-    /// Which of them the request concerns at all; known when its first attempt is prepared.
-    concerned: Option<(bool, bool)>,
+    /// Which of them the request concerns at all.
+    concerns: [bool; 2],
 }
 
 impl<A, B> Or<A, B> {
@@ -34,25 +34,22 @@ impl<A, B> Or<A, B> {
         Self {
             one,
             other,
-            concerned: None,
+            concerns: [true; 2],
         }
     }
 }
 
 impl<A: Policy, B: Policy> Or<A, B> {
     fn decide(&mut self, attempt: &Attempt<'_>, event: Event<'_>) -> Verdict {
-        let (concerns_one, concerns_other) = self.concerned.unwrap_or((true, true));
-        if concerns_one {
-            let verdict = event.ask(&mut self.one, attempt);
-            if !verdict.is_deliver() {
-                return verdict;
-            }
+        let [one, other] = self.concerns;
+        let mut verdict = Verdict::deliver();
+        if one {
+            verdict = event.ask(&mut self.one, attempt);
         }
-        if concerns_other {
-            event.ask(&mut self.other, attempt)
-        } else {
-            Verdict::deliver()
+        if other {
+            verdict = verdict.or(event.ask(&mut self.other, attempt));
         }
+        verdict
     }
 }
 
@@ -74,9 +71,7 @@ impl<A: Policy, B: Policy> Policy for Or<A, B> {
     }
 
     fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {
-        let (one, other) = *self
-            .concerned
-            .get_or_insert_with(|| (self.one.may_retry(head), self.other.may_retry(head)));
+        let [one, other] = self.concerns;
         if one {
             self.one.prepare(attempt, head);
         }
@@ -85,7 +80,8 @@ impl<A: Policy, B: Policy> Policy for Or<A, B> {
         }
     }
 
-    fn may_retry(&self, head: &request::Parts) -> bool {
-        self.one.may_retry(head) || self.other.may_retry(head)
+    fn may_retry(&mut self, head: &request::Parts) -> bool {
+        self.concerns = [self.one.may_retry(head), self.other.may_retry(head)];
+        self.concerns != [false; 2]
     }
 }

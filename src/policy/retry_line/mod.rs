@@ -15,7 +15,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 pub use self::{envoy::Envoy, error::ParseRetryLineError};
-use super::{RetryOn, Standard};
+use super::{RetryAfter, RetryOn, Standard};
 use crate::limits::Backoff;
 
 /// A retry line of nginx, HAProxy or Envoy: on what, how often and how it tries again.
@@ -39,6 +39,9 @@ use crate::limits::Backoff;
 /// | nginx | each peer once | never again | | once sent, not repeated |
 /// | HAProxy | 4: `retries 3` | may be used again | up to 1 s: its turn-around time, drawn evenly | repeated |
 /// | Envoy | 2: `num_retries: 1` | may be used again | up to 25 ms, doubled to 250 ms | repeated |
+///
+/// None of them heeds `Retry-After` where a line is all that is set; nor do these policies, until
+/// [`Standard::retry_after`] says otherwise.
 ///
 /// A line that never tries again (`off`, `none`, an empty `retry_on`) allows one attempt.
 ///
@@ -170,7 +173,7 @@ impl RetryLine {
     fn new(retry_on: RetryOn, attempts: u32, set: impl FnOnce(Standard) -> Standard) -> Self {
         Self {
             max_attempts: if retry_on.is_none() { 1 } else { attempts },
-            policy: set(Standard::new(retry_on.clone())),
+            policy: set(Standard::new(retry_on.clone()).retry_after(RetryAfter::IGNORED)),
             retry_on,
         }
     }

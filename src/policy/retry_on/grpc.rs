@@ -1,7 +1,6 @@
 use http::response;
 
 use super::super::GrpcCode;
-use crate::peek::grpc_header;
 
 /// The gRPC status codes of a list, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,25 +25,13 @@ impl GrpcCodes {
 
     /// Whether the response's status is one of them.
     pub(super) fn any_in(self, response: &response::Parts) -> bool {
-        !self.is_none() && grpc_status(response).is_some_and(|code| self.contains(code))
+        !self.is_none() && GrpcCode::of(response).is_some_and(|code| self.contains(code))
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = GrpcCode> {
         GrpcCode::ALL
             .into_iter()
             .filter(move |code| self.contains(*code))
-    }
-}
-
-/// Finds a response's gRPC status, as far as it is known when the head arrives: one that has neither
-/// message nor error in its body carries it there, or below a `PeekLayer` in trailers that came first.
-///
-/// A status that is there twice is none: nobody knows which one counts.
-fn grpc_status(response: &response::Parts) -> Option<GrpcCode> {
-    let mut values = grpc_header(response, "grpc-status").iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => GrpcCode::from_digits(value.as_bytes().trim_ascii()),
-        _ => None,
     }
 }
 
@@ -59,7 +46,7 @@ mod tests {
             head.header("grpc-status", *value)
         });
         let (parts, ()) = head.body(()).unwrap().into_parts();
-        grpc_status(&parts)
+        GrpcCode::of(&parts)
     }
 
     #[test]

@@ -51,7 +51,7 @@ use crate::failure::Failure;
 /// | `gateway-error` | status 502, 503 or 504 |
 /// | `header:NAME`, `header:NAME=VALUE` | the response has that header, with that value |
 /// | `grpc:CODE` | the response has that gRPC status: a [name or a number](GrpcCode) |
-/// | `unless-header:NAME`, `unless-header:NAME=VALUE` | never, whatever else matches: the response has that header |
+/// | `unless-header:NAME`, `unless-header:NAME=VALUE` | not on this list, whatever else matches: the response has that header |
 ///
 /// Never on any list: a certificate that is not the peer's, a request that cannot be sent as it is, and
 /// a request body that failed.
@@ -138,21 +138,21 @@ impl RetryOn {
     /// Adds a status.
     #[must_use]
     pub const fn status(mut self, status: StatusCode) -> Self {
-        self.statuses = self.statuses.and(status);
+        self.statuses = self.statuses.with(status);
         self
     }
 
     /// Adds statuses: a set of them, or a range such as `500..=599`.
     #[must_use]
     pub fn statuses(mut self, statuses: impl Into<Statuses>) -> Self {
-        self.statuses = self.statuses.and_all(statuses.into());
+        self.statuses = self.statuses.union(statuses.into());
         self
     }
 
     /// Adds `gateway-error`.
     #[must_use]
     pub const fn gateway_error(mut self) -> Self {
-        self.statuses = self.statuses.and_range(502..=504);
+        self.statuses = self.statuses.with_range(502..=504);
         self
     }
 
@@ -169,7 +169,8 @@ impl RetryOn {
         self
     }
 
-    /// Adds `unless-header`: a response with that header is never tried again, whatever else matches.
+    /// Adds `unless-header`: a response with that header does not match, whatever else does. It says nothing
+    /// of another policy [beside this one](crate::policy::PolicyExt::or).
     #[must_use]
     pub fn unless_header(self, name: HeaderName, value: Option<HeaderValue>) -> Self {
         self.and_unless(Header { name, value })

@@ -69,7 +69,7 @@ pub(in crate::policy) fn response(status: u16, headers: &[(&str, &str)]) -> resp
 pub(in crate::policy) fn statuses_tried(list: &RetryOn) -> String {
     let tried = (100..=999).filter(|status| list.matches_response(&response(*status, &[])));
     let statuses = tried.fold(super::Statuses::none(), |set, status| {
-        set.and_range(status..=status)
+        set.with_range(status..=status)
     });
     statuses.to_string()
 }

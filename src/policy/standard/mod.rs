@@ -1,19 +1,21 @@
-mod progress;
 mod retry_after;
 
 use std::{
     fmt,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
-use http::{StatusCode, request, response};
+use http::{request, response};
+use tokio::time::Instant;
 
+use self::retry_after::Hint;
 pub use self::retry_after::RetryAfter;
-use self::{progress::Progress, retry_after::Hint};
 use super::{Attempt, Policy, RetryOn, Statuses, Verdict};
 use crate::{
     failure::{Failure, FailureKind},
     limits::{Backoff, Delays},
+    trail::Rest,
 };
 
 /// The policy for nearly everybody: which failures and responses go to another peer.
@@ -49,14 +51,15 @@ use crate::{
 /// ```
 pub struct Standard {
     settings: Arc<Settings>,
-    /// `None` until an attempt has failed.
-    progress: Option<Box<Progress>>,
+    /// The delays that are left to the request; `None` until it needs one.
+    delays: Option<Box<dyn Iterator<Item = Duration> + Send + Sync>>,
 }
 
 #[derive(Clone)]
 struct Settings {
     retry_on: RetryOn,
     refused_on: Statuses,
+    refused_if: Option<Arc<dyn Fn(&response::Parts) -> bool + Send + Sync>>,
     non_idempotent: NonIdempotent,
     delays: Arc<dyn Delays>,
     retry_after: RetryAfter,
@@ -88,6 +91,7 @@ static DEFAULT: LazyLock<Arc<Settings>> = LazyLock::new(|| {
     Arc::new(Settings {
         retry_on: RetryOn::default(),
         refused_on: Statuses::none(),
+        refused_if: None,
         non_idempotent: NonIdempotent::default(),
         delays: Arc::new(Backoff::default()),
         retry_after: RetryAfter::default(),
@@ -119,16 +123,38 @@ impl Standard {
         self.with(|settings| settings.refused_on = statuses)
     }
 
+    /// Declares responses in the same way by what stands in their head, such as a header, or a gRPC status
+    /// that the upstreams only send before they begin; by default there are none.
+    ///
+    /// ```
+    /// use tower_failover::policy::{GrpcCode, Standard};
+    ///
+    /// let drained = Standard::default().refused_if(|head| {
+    ///     head.headers.get("x-not-processed").is_some_and(|said| said == "1")
+    /// });
+    /// let unavailable = Standard::default()
+    ///     .refused_if(|head| GrpcCode::of(head) == Some(GrpcCode::Unavailable));
+    /// # let _ = (drained, unavailable);
+    /// ```
+    #[must_use]
+    pub fn refused_if(
+        self,
+        condition: impl Fn(&response::Parts) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| settings.refused_if = Some(Arc::new(condition)))
+    }
+
     /// Sets the delays before a peer that may have been tried already: a [`Backoff`], or any closure
     /// that returns an iterator of [delays](Delays); by default [`Backoff::default`]. To a peer that
-    /// the request has not been to there is no delay.
+    /// the request has not been to there is no delay. A list of `n` delays is used up by `n + 1`
+    /// [attempts](crate::FailoverLayer::max_attempts), so that it needs as many.
     #[must_use]
     pub fn backoff(self, delays: impl Delays + 'static) -> Self {
         self.with(|settings| settings.delays = Arc::new(delays))
     }
 
     /// Sets what becomes of an upstream's `Retry-After`; by default it is heeded
-    /// [up to 60 s](RetryAfter).
+    /// [up to 5 s](RetryAfter).
     #[must_use]
     pub fn retry_after(self, retry_after: RetryAfter) -> Self {
         self.with(|settings| settings.retry_after = retry_after)
@@ -152,38 +178,74 @@ impl Standard {
         self
     }
 
-    /// The next attempt: at the same peer while it may stay there, else to an untried peer at once, or
-    /// to what may be a tried one after a delay.
+    /// The next attempt: at the same peer while it may stay there, else at an untried one at once, or at
+    /// what may be a tried one after a delay.
     fn again(&mut self, attempt: &Attempt<'_>, hint: Hint) -> Verdict {
         let settings = &self.settings;
-        let progress = self.progress.get_or_insert_default();
         match hint {
             Hint::Never => return Verdict::deliver(),
-            Hint::After(wait) => progress.leave_alone(wait),
-            Hint::Pushback(_) => progress.start_over(),
-            Hint::None | Hint::TooLate => {}
-        }
-        let stays = progress.stay(settings.retries_per_peer);
-        let mut verdict = if stays {
-            Verdict::retry()
-        } else {
-            Verdict::failover()
-        };
-        if settings.reuse_tried {
-            verdict = verdict.or_tried();
+            Hint::After(wait) => attempt.trail.let_rest(Rest::until(wait)),
+            Hint::TooLate => attempt.trail.let_rest(Rest::ForGood),
+            Hint::Pushback(_) => self.delays = None,
+            Hint::None => {}
         }
         // Where peers have names, an attempt that may go to no tried one goes to another.
+        let untried = attempt.has_untried_peer();
         let excludes = attempt.peer().is_some() && !settings.reuse_tried;
-        let elsewhere = !stays && attempt.has_untried_peer().unwrap_or(excludes);
-        match hint {
-            Hint::Pushback(wait) => verdict.after(wait),
-            _ if elsewhere => verdict,
-            Hint::TooLate => Verdict::deliver(),
-            _ => match progress.delay(&*settings.delays) {
-                Some(delay) => verdict.after(delay),
-                None => Verdict::deliver(),
-            },
+        let elsewhere = untried.unwrap_or(excludes);
+        let other = match settings.reuse_tried {
+            true => Verdict::failover().or_tried(),
+            false => Verdict::failover(),
+        };
+        if let Hint::Pushback(wait) = hint {
+            return self.stay(attempt).unwrap_or(other).after(wait);
         }
+        if let Some(verdict) = self.stay(attempt) {
+            let delay = self.delay(attempt, attempt.trail.rest());
+            match delay {
+                Some(delay) => return verdict.after(delay),
+                // The peer cannot be waited for; another need not be.
+                None if elsewhere => {}
+                None => return Verdict::deliver(),
+            }
+        }
+        if elsewhere {
+            return other;
+        }
+        let rest = attempt.trail.rest_of_tried(untried.is_some());
+        match self.delay(attempt, rest) {
+            Some(delay) => other.after(delay),
+            None => Verdict::deliver(),
+        }
+    }
+
+    /// The verdict that stays with the peer, if it was not tried again too often.
+    fn stay(&self, attempt: &Attempt<'_>) -> Option<Verdict> {
+        let stays = attempt.trail.stayed() < self.settings.retries_per_peer;
+        stays.then(Verdict::retry)
+    }
+
+    /// How long to wait before a peer that may have been tried; `None` when there are no more delays, or
+    /// when the wait does not fit.
+    ///
+    /// A time that was asked for stands in place of the next delay, which is not used up.
+    fn delay(&mut self, attempt: &Attempt<'_>, rest: Rest) -> Option<Duration> {
+        let left = attempt.time_left().unwrap_or(Duration::MAX);
+        let delay = match rest {
+            Rest::ForGood => return None,
+            Rest::Until(at) if at > Instant::now() => {
+                let wait = at - Instant::now();
+                // Up to half as long again, but not so long that it would not fit.
+                let room = self.settings.retry_after.longest().min(left);
+                let most = (wait / 2).min(room.saturating_sub(wait) / 2);
+                wait + most.mul_f64(fastrand::f64())
+            }
+            _ => {
+                let delays = &self.settings.delays;
+                self.delays.get_or_insert_with(|| delays.series()).next()?
+            }
+        };
+        Some(delay).filter(|delay| *delay < left)
     }
 
     fn after_failure(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
@@ -205,8 +267,11 @@ impl Standard {
         }
     }
 
-    fn is_refusal(&self, status: StatusCode) -> bool {
-        self.settings.refused_on.contains(status)
+    fn is_refusal(&self, response: &response::Parts) -> bool {
+        let settings = &self.settings;
+        let declared = settings.refused_if.as_ref();
+        settings.refused_on.contains(response.status)
+            || declared.is_some_and(|condition| condition(response))
     }
 }
 
@@ -224,7 +289,7 @@ impl Policy for Standard {
         attempt: &Attempt<'_>,
         response: &response::Parts,
     ) -> Verdict {
-        let refused = self.is_refusal(response.status);
+        let refused = self.is_refusal(response);
         if !refused && !self.settings.retry_on.matches_response(response) {
             return Verdict::deliver();
         }
@@ -239,9 +304,10 @@ impl Policy for Standard {
         }
     }
 
-    fn may_retry(&self, _head: &request::Parts) -> bool {
+    fn may_retry(&mut self, _head: &request::Parts) -> bool {
         let settings = &self.settings;
-        !settings.retry_on.is_none() || !settings.refused_on.is_none()
+        let refusals = !settings.refused_on.is_none() || settings.refused_if.is_some();
+        refusals || !settings.retry_on.is_none()
     }
 }
 
@@ -250,7 +316,7 @@ impl Clone for Standard {
     fn clone(&self) -> Self {
         Self {
             settings: Arc::clone(&self.settings),
-            progress: None,
+            delays: None,
         }
     }
 }
@@ -259,7 +325,7 @@ impl Default for Standard {
     fn default() -> Self {
         Self {
             settings: Arc::clone(&DEFAULT),
-            progress: None,
+            delays: None,
         }
     }
 }

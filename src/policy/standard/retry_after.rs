@@ -13,12 +13,13 @@ use crate::peek::grpc_header;
 ///
 /// # `Retry-After`
 ///
-/// No peer that may have been tried already is called earlier. To the time that was asked for, up to
-/// half of it is added by chance, as Envoy does, so that those who were told the same do not all come at
-/// once. A peer that the request has not been to needs no wait. A time that does not fit into the
+/// A request does not call the peer again earlier. To the time that was asked for, up to half of it is
+/// added by chance, as Envoy does, so that those who were told the same do not all come at once; but no
+/// more than fits. A peer that did not ask for it needs no wait. A time that does not fit into the
 /// deadline or the retry window, or is longer than [the longest wait](Self::up_to), is not waited for:
-/// the response is delivered at once. A time of 0, a date in the past, and what cannot be read say
-/// nothing. A date counts from the response's own `Date`, where it has one: clocks differ.
+/// if no other peer is left, the response is delivered at once. A time of 0, a date in the past, and what
+/// cannot be read say nothing. A date counts from the response's own `Date`, where it has one: clocks
+/// differ.
 ///
 /// # `grpc-retry-pushback-ms`
 ///
@@ -54,10 +55,10 @@ impl RetryAfter {
     /// It is not heeded at all.
     pub const IGNORED: Self = Self { rule: Rule::Ignore };
 
-    pub(crate) const LONGEST: Duration = Duration::from_secs(60);
+    pub(crate) const LONGEST: Duration = Duration::from_secs(5);
 
-    /// It is heeded when it asks for no longer than this; a response that asks for more is delivered
-    /// at once.
+    /// It is heeded when it asks for no longer than this, and nothing is waited for longer; a peer that
+    /// asks for more is not called again.
     #[must_use]
     pub const fn up_to(longest: Duration) -> Self {
         Self {
@@ -76,6 +77,14 @@ impl RetryAfter {
             *or_backoff = true;
         }
         self
+    }
+
+    /// The longest time that is waited for.
+    pub(super) fn longest(self) -> Duration {
+        match self.rule {
+            Rule::Ignore => Duration::ZERO,
+            Rule::Heed { longest, .. } => longest,
+        }
     }
 
     pub(super) fn hint(self, response: &response::Parts) -> Hint {
@@ -101,7 +110,8 @@ impl RetryAfter {
 }
 
 impl Default for RetryAfter {
-    /// Up to 60 s: for so long nginx lets a client wait for an upstream (`proxy_read_timeout`).
+    /// Up to 5 s, the time for which a connection is waited for by default: who is to come later than that
+    /// is better told so.
     fn default() -> Self {
         Self::up_to(Self::LONGEST)
     }
@@ -162,7 +172,10 @@ mod tests {
 
     fn after(value: &str) -> Hint {
         let now = ("date", "Fri, 20 Nov 2026 10:00:00 GMT");
-        hint(RetryAfter::default(), &[("retry-after", value), now])
+        hint(
+            RetryAfter::up_to(60 * SECOND),
+            &[("retry-after", value), now],
+        )
     }
 
     #[test]
@@ -186,7 +199,7 @@ mod tests {
     fn date_of_a_response_without_one_counts_from_now() {
         let soon = SystemTime::now() + 30 * SECOND;
         let date = httpdate::fmt_http_date(soon);
-        let hint = hint(RetryAfter::default(), &[("retry-after", &date)]);
+        let hint = hint(RetryAfter::up_to(60 * SECOND), &[("retry-after", &date)]);
         let Hint::After(wait) = hint else {
             panic!("{hint:?}");
         };
@@ -212,7 +225,7 @@ mod tests {
     fn longest_of_several_counts() {
         let values = [("retry-after", "3"), ("retry-after", "9")];
         assert_eq!(
-            hint(RetryAfter::default(), &values),
+            hint(RetryAfter::up_to(60 * SECOND), &values),
             Hint::After(9 * SECOND)
         );
     }
@@ -239,7 +252,7 @@ mod tests {
     fn pushback_speaks_before_retry_after() {
         let pushback = |value| {
             let headers = [("grpc-retry-pushback-ms", value), ("retry-after", "9")];
-            hint(RetryAfter::default(), &headers)
+            hint(RetryAfter::up_to(60 * SECOND), &headers)
         };
         assert_eq!(pushback("2000"), Hint::Pushback(2 * SECOND));
         assert_eq!(pushback("0"), Hint::Pushback(Duration::ZERO));

@@ -25,8 +25,8 @@ const LAST: u16 = 999;
 /// assert!(!statuses.contains(StatusCode::OK));
 /// assert_eq!(statuses.to_string(), "425,500-504");
 ///
-/// let early = Statuses::none().and(StatusCode::TOO_EARLY);
-/// assert_eq!(early.and_range(500..=504), statuses);
+/// let early = Statuses::none().with(StatusCode::TOO_EARLY);
+/// assert_eq!(early.with_range(500..=504), statuses);
 /// # Ok::<_, tower_failover::ConfigError>(())
 /// ```
 ///
@@ -53,8 +53,8 @@ impl Statuses {
 
     /// Adds a status.
     #[must_use]
-    pub const fn and(self, status: StatusCode) -> Self {
-        self.and_range(status.as_u16()..=status.as_u16())
+    pub const fn with(self, status: StatusCode) -> Self {
+        self.with_range(status.as_u16()..=status.as_u16())
     }
 
     /// Adds a range of statuses, such as `500..=599`.
@@ -62,7 +62,7 @@ impl Statuses {
     /// What of it is below 100 or above 999 is no status and adds nothing, nor does a range that ends
     /// before it begins.
     #[must_use]
-    pub const fn and_range(mut self, range: RangeInclusive<u16>) -> Self {
+    pub const fn with_range(mut self, range: RangeInclusive<u16>) -> Self {
         let (mut status, last) = (*range.start(), *range.end());
         if status < FIRST {
             status = FIRST;
@@ -77,7 +77,7 @@ impl Statuses {
 
     /// Adds all of another set.
     #[must_use]
-    pub const fn and_all(mut self, other: Self) -> Self {
+    pub const fn union(mut self, other: Self) -> Self {
         let mut word = 0;
         while word < Self::WORDS {
             self.bits[word] |= other.bits[word];
@@ -151,7 +151,7 @@ impl FromStr for Statuses {
         }
         let mut words = list.split(',').map(str::trim);
         words.try_fold(Self::none(), |set, word| match entry(word) {
-            Ok(range) => Ok(set.and_range(range)),
+            Ok(range) => Ok(set.with_range(range)),
             Err(why) => Err(ConfigError::new("statuses", Excerpt(word), why.expected())),
         })
     }
@@ -182,13 +182,13 @@ impl Default for Statuses {
 
 impl From<StatusCode> for Statuses {
     fn from(status: StatusCode) -> Self {
-        Self::none().and(status)
+        Self::none().with(status)
     }
 }
 
 impl From<RangeInclusive<u16>> for Statuses {
     fn from(range: RangeInclusive<u16>) -> Self {
-        Self::none().and_range(range)
+        Self::none().with_range(range)
     }
 }
 
@@ -253,10 +253,10 @@ mod tests {
 
     #[test]
     fn setters_build_the_same() {
-        const EARLY: Statuses = Statuses::none().and(StatusCode::TOO_EARLY);
+        const EARLY: Statuses = Statuses::none().with(StatusCode::TOO_EARLY);
         assert_eq!(EARLY, read("425"));
-        assert_eq!(EARLY.and_range(500..=599), read("5xx,425"));
-        assert_eq!(EARLY.and_all(read("404")), read("404,425"));
+        assert_eq!(EARLY.with_range(500..=599), read("5xx,425"));
+        assert_eq!(EARLY.union(read("404")), read("404,425"));
         assert_eq!(Statuses::from(StatusCode::TOO_EARLY), EARLY);
         assert_eq!(Statuses::from(502..=504), read("502-504"));
         assert!(Statuses::default().is_none() && !EARLY.is_none());
@@ -266,11 +266,11 @@ mod tests {
     fn what_is_no_status_adds_nothing() {
         let none = Statuses::none();
         #[expect(clippy::reversed_empty_ranges, reason = "that is what is tested")]
-        let reversed = none.and_range(504..=500);
+        let reversed = none.with_range(504..=500);
         assert!(reversed.is_none());
-        assert!(none.and_range(0..=99).is_none());
-        assert!(none.and_range(1_000..=u16::MAX).is_none());
-        assert_eq!(none.and_range(0..=u16::MAX), read("100-999"));
+        assert!(none.with_range(0..=99).is_none());
+        assert!(none.with_range(1_000..=u16::MAX).is_none());
+        assert_eq!(none.with_range(0..=u16::MAX), read("100-999"));
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         #[test]
         fn text_reads_back(ranges in prop::collection::vec((90..1_010_u16, 0..300_u16), 0..9)) {
             let statuses = ranges.iter().fold(Statuses::none(), |set, (first, length)| {
-                set.and_range(*first..=first + length)
+                set.with_range(*first..=first + length)
             });
             prop_assert_eq!(statuses.to_string().parse::<Statuses>().unwrap(), statuses);
             for status in FIRST..=LAST {

@@ -218,7 +218,7 @@ impl Envoy {
         for (position, code) in entries(codes) {
             let status = StatusCode::from_bytes(code.as_bytes());
             let status = status.map_err(|_| list.wrong(position, code, Fault::NoStatus))?;
-            statuses = statuses.and(status);
+            statuses = statuses.with(status);
         }
         Ok(Some(statuses).filter(|statuses| !statuses.is_none()))
     }

@@ -5,18 +5,16 @@ use std::{
     io::{self, ErrorKind},
 };
 
-use super::Failed;
 use crate::failure::{FailureKind, chain};
 
 /// The type that says most of what is known.
 ///
 /// Where the RFC has none for a kind, it is one that claims no more than the kind does: a refused stream
 /// is a `connection_terminated`, as in Envoy, because others would say that nothing was sent.
-pub(super) fn error_type(failed: &Failed<'_>) -> &'static str {
-    let read = |read: fn(&(dyn StdError + 'static)) -> Option<&'static str>| {
-        chain(failed.root()).find_map(read)
-    };
-    match failed.kind() {
+pub(super) fn error_type(kind: FailureKind, error: &(dyn StdError + 'static)) -> &'static str {
+    let read =
+        |read: fn(&(dyn StdError + 'static)) -> Option<&'static str>| chain(error).find_map(read);
+    match kind {
         FailureKind::Connect => read(connect).unwrap_or("destination_unavailable"),
         FailureKind::ConnectTimeout => "connection_timeout",
         FailureKind::Certificate => "tls_certificate_error",
