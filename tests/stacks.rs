@@ -200,3 +200,16 @@ async fn refused_redirect_does_not_send_a_post_twice() {
     let response = service.oneshot(post).await;
     assert_eq!(processed.load(Relaxed), 1, "{response:?}");
 }
+
+#[test]
+fn slash_at_the_end_makes_no_other_peer() {
+    let pool = Pool::<ReplayBody<String>>::new();
+    for (base, name) in [
+        ("http://127.0.0.1:1", "http://127.0.0.1:1"),
+        ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
+        ("http://127.0.0.1:1/a/", "http://127.0.0.1:1/a"),
+        ("http://127.0.0.1:1/a", "http://127.0.0.1:1/a"),
+    ] {
+        assert_eq!(pool.upstream(base).unwrap().name(), name);
+    }
+}
