@@ -116,8 +116,12 @@ where
 
     /// Decides about the attempt in flight, which has taken too long. `None`: it may go on.
     pub(super) fn on_overdue(&mut self, ended: Ended) -> Option<Judged> {
-        let repeat = self.repeat.as_ref();
-        let stage = if repeat.is_some_and(|repeat| repeat.trail.is_waiting()) {
+        // Where the peer's time is over there was a connection, or it is being made just now by another
+        // task, which may send over it before it hears of the end.
+        let unsent = self.trail().is_some_and(|trail| {
+            trail.is_waiting() || (ended != Ended::TimedOut && trail.is_connecting())
+        });
+        let stage = if unsent {
             Stage::NotSent
         } else {
             Stage::MaybeProcessed
