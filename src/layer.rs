@@ -99,8 +99,14 @@ impl<P> FailoverLayer<P> {
     /// handed to the transport, until the response head, and while an upload has more to give than the
     /// peer takes. A sender who is
     /// slow with the request's body is not the peer's fault, and the time spent waiting for it is not
-    /// counted. For a request without a body it runs from the start of the attempt, connecting
-    /// included.
+    /// counted. Neither is connecting, which has a limit of its own, such as
+    /// `upstream::PoolOptions::connect_timeout`: where that is over, nothing was sent, and even a POST
+    /// may go elsewhere.
+    ///
+    /// An endpoint [tells](crate::trail::Trail::connecting) when it connects, as `upstream::Upstream`
+    /// does. With one that does not, `upstream::Reqwest` among them, the time of a request without a
+    /// body runs from the start of the attempt, connecting included. Give it a connect timeout that is
+    /// shorter.
     ///
     /// It never cuts a response body, and it is shortened to what is left until the deadline.
     pub fn per_try_timeout(self, timeout: Duration) -> Self {

@@ -8,6 +8,7 @@ mod support {
 mod attempt_loop {
     mod bodies;
     mod combining;
+    mod connecting;
     mod deciding;
     mod interplay;
     mod limits;

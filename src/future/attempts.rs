@@ -31,6 +31,8 @@ pub(super) struct Attempts<S, P, B, R> {
     pub(super) replay: Option<Replay<B>>,
     /// `None`: the request is sent once.
     pub(super) repeat: Option<Repeat<S, P>>,
+    /// Of a request that is sent once, if it is timed.
+    lone: Option<Trail>,
     pub(super) offer: Offer<R>,
 }
 
@@ -53,20 +55,25 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
 
     /// Why the attempt in flight has taken too long, if it has.
     pub(super) fn overdue(&self) -> Option<Ended> {
-        self.clock.overdue(self.waiting_since())
+        self.clock.overdue(|| self.waiting_since())
     }
 
     /// When [`overdue`](Self::overdue) is to be asked again.
     pub(super) fn next_check(&self) -> Option<Instant> {
-        self.clock.next_check(self.waiting_since())
+        self.clock.next_check(|| self.waiting_since())
     }
 
-    /// Since when it is the peer's turn; `None` while the sender of the request is waited for.
+    /// Since when it is the peer's turn; `None` while the sender of the request is waited for, or a
+    /// connection.
     fn waiting_since(&self) -> Option<Instant> {
         let begun = self.clock.begun();
-        match &self.replay {
-            Some(replay) => replay.waiting_since(begun),
-            None => Some(begun),
+        let since = match &self.replay {
+            Some(replay) => replay.waiting_since(begun)?,
+            None => begun,
+        };
+        match self.trail() {
+            Some(trail) => trail.waiting_since(since),
+            None => Some(since),
         }
     }
 
@@ -90,8 +97,8 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         let lifts = self.limits.lift_on_last && self.is_last();
         if lifts {
             self.clock.lift();
-            if let Some(repeat) = &self.repeat {
-                repeat.trail.set_overdue();
+            if let Some(trail) = self.trail() {
+                trail.set_overdue();
             }
             debug!(
                 peer = self.peer().map(field::display),
@@ -113,7 +120,12 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
     }
 
     pub(super) fn peer(&self) -> Option<Peer> {
-        self.repeat.as_ref()?.trail.peer()
+        self.trail()?.peer()
+    }
+
+    pub(super) fn trail(&self) -> Option<&Trail> {
+        let repeat = self.repeat.as_ref().map(|repeat| &repeat.trail);
+        repeat.or(self.lone.as_ref())
     }
 
     /// Ends the attempt in flight, before its future is dropped.
@@ -124,8 +136,8 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         if let Some(replay) = &self.replay {
             replay.revoke_all();
         }
-        if let Some(repeat) = &self.repeat {
-            repeat.trail.end(why);
+        if let Some(trail) = self.trail() {
+            trail.end(why);
         }
     }
 }
@@ -149,18 +161,28 @@ where
         body: B,
     ) -> (Self, Option<S::Future>) {
         let clock = Clock::start(&limits, &head);
-        let (replay, body) = if limits.per_try_timeout.is_some() {
+        let timed = limits.is_timed();
+        let (replay, body) = if timed {
             let (replay, body) = Replay::begin(body, || limits.keep());
             replay.commit();
             (Some(replay), body)
         } else {
             (None, ReplayBody::direct(body))
         };
+        // The trail of a failover above has more to say: who was tried before.
+        let lone = (timed && Trail::of(&head.extensions).is_none()).then(|| Trail::begin(true));
         let future = (!clock.is_over()).then(|| {
             tell(&limits, &clock, (1, 1), &mut head);
+            if let Some(trail) = &lone {
+                head.extensions.insert(trail.clone());
+            }
             ready.call(Request::from_parts(head, body))
         });
-        (Self::new(limits, clock, replay, None), future)
+        let once = Self {
+            lone,
+            ..Self::new(limits, clock, replay, None)
+        };
+        (once, future)
     }
 
     /// Sends a request for the first time, and remembers what it takes to send it again.
@@ -176,7 +198,7 @@ where
     ) -> (Self, Option<S::Future>) {
         let clock = Clock::start(&limits, &parts);
         let (replay, body) = Replay::begin(body, || limits.keep());
-        let (head, trail) = (Head::take(&parts), Trail::new());
+        let (head, trail) = (Head::take(&parts), Trail::begin(limits.is_timed()));
         let future = (!clock.is_over()).then(|| {
             if let Some(budget) = &limits.budget {
                 budget.deposit();
@@ -209,6 +231,7 @@ where
             clock,
             replay,
             repeat,
+            lone: None,
             offer: Offer::nothing(),
         }
     }

@@ -110,8 +110,8 @@ impl Clock {
     }
 
     /// Why the attempt in flight has taken too long, if it has, when it has been the peer's turn
-    /// `since` then.
-    pub(super) fn overdue(&self, since: Option<Instant>) -> Option<Ended> {
+    /// `since` then; without a per-try timeout that is not asked.
+    pub(super) fn overdue(&self, since: impl FnOnce() -> Option<Instant>) -> Option<Ended> {
         if self.deadline.is_none() && self.per_try_timeout.is_none() {
             return None;
         }
@@ -127,15 +127,15 @@ impl Clock {
     }
 
     /// When [`overdue`](Self::overdue) is to be asked again.
-    pub(super) fn next_check(&self, since: Option<Instant>) -> Option<Instant> {
+    pub(super) fn next_check(&self, since: impl FnOnce() -> Option<Instant>) -> Option<Instant> {
         // While it is not the peer's turn, its time cannot end sooner than if it were from now on.
-        let per_try = self.try_end(since.or_else(|| Some(Instant::now())));
+        let per_try = self.try_end(|| since().or_else(|| Some(Instant::now())));
         self.deadline.into_iter().chain(per_try).min()
     }
 
-    fn try_end(&self, since: Option<Instant>) -> Option<Instant> {
-        let per_try_timeout = self.per_try_timeout.filter(|_| !self.lifted)?;
-        since?.max(self.begun).checked_add(per_try_timeout)
+    fn try_end(&self, since: impl FnOnce() -> Option<Instant>) -> Option<Instant> {
+        let limit = self.per_try_timeout.filter(|_| !self.lifted)?;
+        since()?.max(self.begun).checked_add(limit)
     }
 
     /// Why it is too late to start the attempt that has begun, if it is.
@@ -149,7 +149,7 @@ impl Clock {
             Some(Late::Deadline)
         } else if self.window.is_some_and(|window| window < now) {
             Some(Late::Window)
-        } else if passed(self.try_end(Some(self.begun))) {
+        } else if passed(self.try_end(|| Some(self.begun))) {
             Some(Late::Try)
         } else {
             None
@@ -158,7 +158,7 @@ impl Clock {
 
     /// When [`late`](Self::late) is to be asked again.
     pub(super) fn next_late(&self) -> Option<Instant> {
-        let try_end = self.try_end(Some(self.begun));
+        let try_end = self.try_end(|| Some(self.begun));
         let window = self.window.and_then(|window| window.checked_add(TICK));
         [self.deadline, window, try_end].into_iter().flatten().min()
     }

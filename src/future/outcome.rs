@@ -10,7 +10,7 @@ use crate::{
     failure::{self, Evidence, Failure, FailureKind, Stage},
     policy::{Policy, Verdict},
     replay::{Replay, ReplayBody, ReplayError},
-    trail::{Ended, NoPeer, Route},
+    trail::{Ended, NoPeer, Route, Trail},
 };
 
 /// How often a service that picks blindly may pick a tried peer before it is taken at its word that
@@ -115,9 +115,11 @@ where
     }
 
     /// Decides about an attempt that was ended for taking too long.
+    ///
+    /// That it had no connection proves nothing: another task may be making one, and send over it before it
+    /// hears of the end.
     pub(super) fn on_overdue(&mut self, ended: Ended) -> Next<R> {
-        let repeat = self.repeat.as_ref();
-        let stage = if repeat.is_some_and(|repeat| repeat.trail.is_waiting()) {
+        let stage = if self.trail().is_some_and(Trail::is_waiting) {
             Stage::NotSent
         } else {
             Stage::MaybeProcessed

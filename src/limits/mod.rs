@@ -93,12 +93,17 @@ impl Limits {
         evidence
     }
 
+    /// Whether somebody waits for a peer with a clock in hand.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.per_try_timeout.is_some()
+    }
+
     /// How request bodies are kept.
     pub(crate) fn keep(&self) -> Keep {
         Keep {
             cap: self.replay_cap,
             memory: Some(self.replay_memory.clone()),
-            timed: self.per_try_timeout.is_some(),
+            timed: self.is_timed(),
         }
     }
 }

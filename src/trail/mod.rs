@@ -23,6 +23,7 @@
 
 mod no_peer;
 mod peer;
+mod turn;
 
 use std::{
     fmt,
@@ -36,6 +37,7 @@ use std::{
 use http::Extensions;
 use tokio::time::Instant;
 
+use self::turn::Turn;
 pub use self::{no_peer::NoPeer, peer::Peer};
 
 /// Why [`Failover`](crate::Failover) ended an attempt that had not finished by itself.
@@ -70,6 +72,8 @@ pub trait Roster: Send + Sync {
 pub struct Trail {
     record: Arc<Mutex<Record>>,
     attempt: u32,
+    /// Whether its attempts have a per-try timeout.
+    timed: bool,
 }
 
 /// Where the next attempt may go.
@@ -89,6 +93,8 @@ struct Record {
     chosen: Option<Peer>,
     /// Whether that peer's endpoint was called, and not only waited for.
     called: bool,
+    /// Whose turn it is in the current attempt.
+    turn: Turn,
     /// Whether the current attempt's connection had served another request before.
     reused: Option<bool>,
     /// Why the current attempt was ended.
@@ -158,6 +164,11 @@ struct Visit {
 impl Trail {
     /// Starts a trail at its first attempt.
     pub fn new() -> Self {
+        Self::begin(false)
+    }
+
+    /// The same, and says whether its attempts have a per-try timeout.
+    pub(crate) fn begin(timed: bool) -> Self {
         let record = Record {
             current: 1,
             ..Record::default()
@@ -165,6 +176,7 @@ impl Trail {
         Self {
             record: Arc::new(Mutex::new(record)),
             attempt: 1,
+            timed,
         }
     }
 
@@ -387,6 +399,50 @@ impl Trail {
         self.record().refusals.push(Refusal(Arc::clone(refusals)));
     }
 
+    /// Whether there is a per-try timeout, so that somebody wants to know how the attempt
+    /// [connects](Self::connecting). It costs nothing to ask.
+    pub fn is_timed(&self) -> bool {
+        self.timed
+    }
+
+    /// Records that this attempt waits for a connection: nothing of it was sent, and the per-try
+    /// timeout does not run.
+    ///
+    /// It is for endpoints that bound the time to connect by themselves, as `upstream::Upstream` does,
+    /// and say when they are [`connected`](Self::connected). Of an attempt that has been connected, it
+    /// says nothing: something may have been sent. An endpoint that never says anything is timed from
+    /// the start of the attempt.
+    pub fn connecting(&self) {
+        self.record_turn(Turn::connecting);
+    }
+
+    /// Records that this attempt has a connection, new or not: from now on it is the peer's turn, and
+    /// the per-try timeout runs.
+    ///
+    /// It is said before anything is sent, or as soon as that can be told.
+    pub fn connected(&self) {
+        self.record_turn(Turn::connected);
+    }
+
+    fn record_turn(&self, change: fn(&mut Turn)) {
+        let mut record = self.record();
+        if record.speaks(self.attempt) {
+            change(&mut record.turn);
+        }
+    }
+
+    /// Whether the current attempt has no connection.
+    #[cfg(test)]
+    fn is_connecting(&self) -> bool {
+        self.record().turn == Turn::Connecting
+    }
+
+    /// Since when it is the current attempt's peer's turn, which has been able to take more `since` then;
+    /// `None` while there is no connection.
+    pub(crate) fn waiting_since(&self, since: Instant) -> Option<Instant> {
+        self.record().turn.since(since)
+    }
+
     /// Records whether the attempt's connection had served a response before.
     pub fn set_reused(&self, reused: bool) {
         let mut record = self.record();
@@ -448,6 +504,7 @@ impl Trail {
         record.or_tried = route == Route::Other { or_tried: true };
         record.relented = false;
         record.called = false;
+        record.turn = Turn::default();
         record.roster = None;
         record.outer.clear();
         let ended = record.ended.take().unwrap_or(Ended::Superseded);
@@ -460,6 +517,7 @@ impl Trail {
         Self {
             record: Arc::clone(&self.record),
             attempt: record.current,
+            timed: self.timed,
         }
     }
 
@@ -505,6 +563,8 @@ impl fmt::Debug for Trail {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const ANOTHER: Route = Route::Other { or_tried: false };
@@ -558,6 +618,52 @@ mod tests {
         assert_eq!(first.ended(), Some(Ended::TimedOut));
         assert_eq!(second.ended(), Some(Ended::Superseded));
         assert_eq!(third.ended(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_nobodys_turn_until_there_is_a_connection() {
+        let trail = Trail::new();
+        let start = Instant::now();
+        assert_eq!(trail.waiting_since(start), Some(start));
+        trail.connecting();
+        assert!(trail.is_connecting());
+        assert_eq!(trail.waiting_since(start), None);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        trail.connected();
+        assert!(!trail.is_connecting());
+        assert_eq!(trail.waiting_since(start), Some(Instant::now()));
+        let later = Instant::now() + Duration::from_secs(1);
+        assert_eq!(trail.waiting_since(later), Some(later));
+    }
+
+    #[test]
+    fn second_connection_takes_nothing_back() {
+        let trail = Trail::new();
+        trail.connected();
+        trail.connecting();
+        assert!(!trail.is_connecting());
+    }
+
+    #[test]
+    fn next_attempt_has_said_nothing_of_connections_yet() {
+        let first = Trail::begin(true);
+        first.connecting();
+        let second = first.next(ANOTHER);
+        assert!(second.is_timed() && !second.is_connecting());
+        first.connecting();
+        assert!(!second.is_connecting());
+        second.connecting();
+        first.connected();
+        assert!(second.is_connecting());
+    }
+
+    #[test]
+    fn ended_attempt_can_no_longer_connect() {
+        let trail = Trail::new();
+        trail.connecting();
+        trail.end(Ended::Deadline);
+        trail.connected();
+        assert!(trail.is_connecting());
     }
 
     #[test]

@@ -15,15 +15,16 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::{
     Client, ResponseFuture,
-    connect::{Connect, HttpConnector},
+    connect::{CaptureConnection, Connect, HttpConnector, capture_connection},
 };
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
     base::Base,
+    connector::Connector,
     headers::{clean_request, clean_response, join_cookies},
-    reuse::{Tagged, mark_received, was_reused},
+    reuse::{mark_received, was_reused},
 };
 use crate::{
     BoxError, ConfigError,
@@ -35,7 +36,7 @@ use crate::{
 ///
 /// A clone is a few pointers, and shares the connections.
 pub struct Upstream<B, C = HttpConnector> {
-    client: Client<Tagged<C>, B>,
+    client: Client<Connector<C>, B>,
     target: Arc<Target>,
 }
 
@@ -52,7 +53,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 impl<B, C> Upstream<B, C> {
     pub(super) fn new(
         base: &str,
-        client: Client<Tagged<C>, B>,
+        client: Client<Connector<C>, B>,
         http2: bool,
         preserve_host: bool,
     ) -> Result<Self, ConfigError> {
@@ -148,7 +149,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
     C: Clone + Send + Sync + 'static,
-    Tagged<C>: Connect,
+    Connector<C>: Connect,
 {
     type Response = Response<Incoming>;
     type Error = BoxError;
@@ -162,10 +163,16 @@ where
         let state = match self.target.rewrite(&mut request) {
             Ok(upgrade) => {
                 let trail = Trail::of(request.extensions()).cloned();
+                let timed = trail.as_ref().filter(|trail| trail.is_timed());
+                let awaited = timed.map(|trail| {
+                    trail.connecting();
+                    capture_connection(&mut request)
+                });
                 let response = self.client.request(request);
                 State::Sent {
                     response,
                     trail,
+                    awaited,
                     upgrade,
                 }
             }
@@ -212,6 +219,13 @@ pin_project! {
             #[pin]
             response: ResponseFuture,
             trail: Option<Trail>,
+            // The connection; `None` once there is one, and where nobody wants to know.
+            //
+            // The client says which one it took, new or from the pool, right before it gives the
+            // request to it, in one poll of `response`: after a poll that has not said so nothing was
+            // sent. When a connection from the pool hands the request back, the client looks for
+            // another, and the time that this takes counts as the peer's.
+            awaited: Option<CaptureConnection>,
             upgrade: Option<HeaderValue>,
         },
         Refused { error: Option<NotSent> },
@@ -226,16 +240,27 @@ impl Future for UpstreamFuture {
             StateProj::Sent {
                 response,
                 trail,
+                awaited,
                 upgrade,
-            } => Poll::Ready(match ready!(response.poll(cx)) {
-                Ok(response) => receive(response, upgrade.as_ref()),
-                Err(error) => {
-                    if let (Some(trail), Some(reused)) = (trail, was_reused(&error)) {
-                        trail.set_reused(reused);
+            } => {
+                let polled = response.poll(cx);
+                if let (Some(connection), Some(trail)) = (&awaited, &trail) {
+                    // Also when it has answered at once: a layer above may go on waiting for more.
+                    if connection.connection_metadata().is_some() {
+                        trail.connected();
+                        *awaited = None;
                     }
-                    Err(error.into())
                 }
-            }),
+                Poll::Ready(match ready!(polled) {
+                    Ok(response) => receive(response, upgrade.as_ref()),
+                    Err(error) => {
+                        if let (Some(trail), Some(reused)) = (trail, was_reused(&error)) {
+                            trail.set_reused(reused);
+                        }
+                        Err(error.into())
+                    }
+                })
+            }
             StateProj::Refused { error } => match error.take() {
                 Some(error) => Poll::Ready(Err(error.into())),
                 None => panic!("an upstream future was polled after its end"),

@@ -7,7 +7,8 @@
 //! - `Host` is what the client asked for (see [`PoolOptions::preserve_host`]);
 //! - hop-by-hop fields are removed in both directions (RFC 9110, section 7.6.1), but those of an
 //!   upgrade stay;
-//! - a connection's reuse is written to the request's [`Trail`](crate::trail::Trail).
+//! - a connection's reuse is written to the request's [`Trail`](crate::trail::Trail), and whether it is
+//!   still waited for, so that a per-try timeout does not count connecting.
 //!
 //! ```
 //! use hyper::body::Incoming;
@@ -28,6 +29,8 @@
 #[cfg(feature = "hyper")]
 mod base;
 #[cfg(feature = "hyper")]
+mod connector;
+#[cfg(feature = "hyper")]
 mod headers;
 #[cfg(feature = "hyper")]
 mod hyper;
@@ -42,7 +45,8 @@ mod reuse;
 pub use self::reqwest::{Reqwest, ReqwestFuture, ReqwestPool};
 #[cfg(feature = "hyper")]
 pub use self::{
+    connector::{Connecting, Connector},
     hyper::{Upstream, UpstreamFuture},
     pool::{Pool, PoolOptions},
-    reuse::{Connecting, Tagged, TaggedIo},
+    reuse::TaggedIo,
 };

@@ -9,7 +9,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use super::{hyper::Upstream, reuse::Tagged};
+use super::{connector::Connector, hyper::Upstream};
 use crate::ConfigError;
 
 /// A hyper client whose connections are shared by all upstreams.
@@ -17,7 +17,7 @@ use crate::ConfigError;
 /// Its type names the body that requests carry: a [`ReplayBody`](crate::ReplayBody) below a
 /// [`FailoverLayer`](crate::FailoverLayer).
 pub struct Pool<B, C = HttpConnector> {
-    client: Client<Tagged<C>, B>,
+    client: Client<Connector<C>, B>,
     http2: bool,
     preserve_host: bool,
     /// Whether the connector is of the user's own, and may speak TLS.
@@ -45,8 +45,14 @@ impl PoolOptions {
 
     /// Sets the time to connect; by default 5 seconds, as in Envoy.
     ///
-    /// It binds the connector that [`build`](Self::build) makes; a connector of your own has its
-    /// own.
+    /// It runs until the connector hands over a connection: resolving the name, TCP and, where the
+    /// connector speaks it, the TLS handshake. It binds every connector, one of your own included,
+    /// whatever time that one keeps by itself. Under [`build`](Self::build)'s, the addresses of a name
+    /// share it.
+    ///
+    /// When it is over, nothing was sent: the request may go elsewhere, whatever its method. A
+    /// [per-try timeout](crate::FailoverLayer::per_try_timeout) does not count connecting; this is what
+    /// bounds it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
@@ -76,6 +82,7 @@ impl PoolOptions {
         B::Data: Send,
     {
         let mut connector = HttpConnector::new();
+        // For the addresses' sake: one that is dead must leave time for the next.
         connector.set_connect_timeout(Some(self.connect_timeout));
         connector.set_nodelay(true);
         let pool = self.build_with(connector);
@@ -85,13 +92,14 @@ impl PoolOptions {
         }
     }
 
-    /// Makes a pool of the connections of a connector, for example one that speaks TLS.
+    /// Makes a pool of the connections of a connector, for example one that speaks TLS, which has
+    /// [this long](Self::connect_timeout) to make each of them.
     pub fn build_with<B, C>(self, connector: C) -> Pool<B, C>
     where
         B: Body + Send,
         B::Data: Send,
         C: Clone,
-        Tagged<C>: Connect,
+        Connector<C>: Connect,
     {
         let mut builder: Builder = Client::builder(TokioExecutor::new());
         builder
@@ -99,7 +107,7 @@ impl PoolOptions {
             .pool_timer(TokioTimer::new())
             .http2_only(self.http2);
         Pool {
-            client: builder.build(Tagged::new(connector)),
+            client: builder.build(Connector::new(connector, self.connect_timeout)),
             http2: self.http2,
             preserve_host: self.preserve_host.unwrap_or(!self.http2),
             custom: true,

@@ -102,6 +102,9 @@ impl ReqwestPool {
 ///
 /// - It does not tell whether a connection was reused, so that a
 ///   [failure](crate::failure::Failure::connection_reused) knows nothing of it.
+/// - It does not tell when it connects, so that a [per-try timeout](crate::FailoverLayer::per_try_timeout)
+///   counts connecting, and a POST that has met it there is not sent again. Give the client a
+///   [`connect_timeout`](ClientBuilder::connect_timeout) that is shorter.
 /// - What the client does by itself stays its own: proxies, cookies, decompression, default headers,
 ///   timeouts.
 #[derive(Clone)]

@@ -5,19 +5,17 @@
 //!
 //! Reuse is a reason, never proof: an origin may read a request whole and then close the connection.
 
-use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use http::{Extensions, Uri};
+use http::Extensions;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::Error;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
 /// Counts the response heads that one connection delivered.
 ///
@@ -40,7 +38,7 @@ impl ConnectionTag {
 
 /// Marks a response head as received, given the response's extensions.
 ///
-/// Does nothing if the connection was not made by [`Tagged`]. The mark should be set where the head comes
+/// Does nothing if the connection was not made by a [`Connector`](super::Connector). The mark should be set where the head comes
 /// in: the next request may take the connection as soon as it is idle.
 pub(super) fn mark_received(extensions: &Extensions) {
     if let Some(tag) = extensions.get::<ConnectionTag>() {
@@ -50,67 +48,13 @@ pub(super) fn mark_received(extensions: &Extensions) {
 
 /// Returns whether the connection that `error` ended had already served a response.
 ///
-/// `None` if there was no connection, or if it was not made by [`Tagged`].
+/// `None` if there was no connection, or if it was not made by a [`Connector`](super::Connector).
 #[must_use]
 pub(super) fn was_reused(error: &Error) -> Option<bool> {
     let mut extensions = Extensions::new();
     error.connect_info()?.get_extras(&mut extensions);
     let tag = extensions.get::<ConnectionTag>()?;
     Some(tag.responses() > 0)
-}
-
-/// A connector whose connections know how many responses they have brought.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tagged<C> {
-    inner: C,
-}
-
-impl<C> Tagged<C> {
-    /// Wraps a connector.
-    pub const fn new(inner: C) -> Self {
-        Self { inner }
-    }
-}
-
-impl<C> Service<Uri> for Tagged<C>
-where
-    C: Service<Uri>,
-{
-    type Response = TaggedIo<C::Response>;
-    type Error = C::Error;
-    type Future = Connecting<C::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, dst: Uri) -> Self::Future {
-        Connecting {
-            inner: self.inner.call(dst),
-        }
-    }
-}
-
-pin_project! {
-    /// The future of [`Tagged`].
-    #[derive(Debug)]
-    pub struct Connecting<F> {
-        #[pin]
-        inner: F,
-    }
-}
-
-impl<F, T, E> Future for Connecting<F>
-where
-    F: Future<Output = Result<T, E>>,
-{
-    type Output = Result<TaggedIo<T>, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let inner = ready!(self.project().inner.poll(cx))?;
-        let tag = ConnectionTag::default();
-        Poll::Ready(Ok(TaggedIo { inner, tag }))
-    }
 }
 
 pin_project! {
@@ -120,6 +64,13 @@ pin_project! {
         #[pin]
         inner: T,
         tag: ConnectionTag,
+    }
+}
+
+impl<T> TaggedIo<T> {
+    pub(super) fn new(inner: T) -> Self {
+        let tag = ConnectionTag::default();
+        Self { inner, tag }
     }
 }
 

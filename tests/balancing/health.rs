@@ -102,8 +102,10 @@ fn replayed(acts: &[Act]) -> Balance<Replayed> {
 #[tokio::test(start_paused = true)]
 async fn peer_that_is_too_slow_counts_and_the_deadline_does_not() {
     let ms = Duration::from_millis;
+    let timed = FailoverLayer::default().per_try_timeout(ms(100));
     for (layer, left_out) in [
-        (FailoverLayer::default().per_try_timeout(ms(100)), true),
+        (timed.clone(), true),
+        (timed.max_attempts(1), true),
         (FailoverLayer::default().deadline(ms(100)), false),
     ] {
         let balance = replayed(&[Act::Hang, Act::Hang, Act::Answer(200)]);
@@ -120,6 +122,20 @@ async fn peer_that_is_too_slow_counts_and_the_deadline_does_not() {
         ));
         let name = response.await.unwrap().headers()["name"].clone();
         assert_eq!(name, if left_out { "b" } else { "a" });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn balancer_that_has_nobody_left_is_no_peer_for_a_request_that_is_sent_once() {
+    let layer = FailoverLayer::default().max_attempts(1);
+    let timed = layer.clone().per_try_timeout(Duration::from_secs(1));
+    for layer in [layer, timed] {
+        let nobody: [Endpoint<Replayed>; 0] = [];
+        let outer = Balance::new([Endpoint::new("region", Balance::new(nobody))]);
+        let request = Request::new(Full::<Bytes>::default());
+        let error = layer.layer(outer).oneshot(request).await.unwrap_err();
+        assert_eq!(error.status(), 503, "{error:?}");
+        assert_eq!(error.attempts(), 0, "{error:?}");
     }
 }
 

@@ -35,7 +35,7 @@ const QUICK: Times = Times {
 };
 
 /// The time for the head is over before the one to connect.
-pub(crate) const LONG_CONNECT: Times = Times {
+const LONG_CONNECT: Times = Times {
     connect: 500,
     head: 200,
 };

@@ -1,8 +1,8 @@
 //! What Envoy does otherwise.
 
 use super::{
-    Differ::{OnlyTheirs, Race, Said},
-    Known, connects_longer,
+    Differ::{Race, Said},
+    Known,
 };
 use crate::{
     lines::Line,
@@ -31,10 +31,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         reason: "where no connection was made in time Envoy says 503; here it is 504, as nginx \
                  has it",
-        covers: |line, on| {
-            let late = connects_longer(line, on);
-            on.behaviour == "blackhole" && !leaves(line, on) && !late
-        },
+        covers: |line, on| on.behaviour == "blackhole" && !leaves(line, on),
         differ: Said(Status(503), Status(504)),
     },
     Known {
@@ -42,12 +39,6 @@ pub(super) const KNOWN: &[Known] = &[
                  none, so that `connect-failure` goes to another upstream; to Envoy it is a reset",
         covers: races,
         differ: Race(Some(false)),
-    },
-    Known {
-        reason: "the time for a head begins with the attempt here, and with the connection there; \
-                 when it is over while connecting, that is no `connect-failure`",
-        covers: connects_longer,
-        differ: OnlyTheirs,
     },
 ];
 

@@ -1,8 +1,8 @@
 //! What HAProxy does otherwise.
 
 use super::{
-    Differ::{Attempts, OnlyOurs, OnlyTheirs, Race, Said},
-    Known, connects_longer,
+    Differ::{Attempts, Race, Said},
+    Known,
 };
 use crate::{
     lines::{Line, REDISPATCH, STAY},
@@ -18,10 +18,7 @@ pub(super) const KNOWN: &[Known] = &[
     },
     Known {
         reason: "where none was made in time HAProxy says 503; here it is 504, as nginx has it",
-        covers: |line, on| {
-            let late = connects_longer(line, on);
-            on.behaviour == "blackhole" && !leaves(line, on) && !late
-        },
+        covers: |line, on| on.behaviour == "blackhole" && !leaves(line, on),
         differ: Said(Status(503), Status(504)),
     },
     Known {
@@ -52,17 +49,6 @@ pub(super) const KNOWN: &[Known] = &[
         reason: "the same race under `empty-response`, which then does not",
         covers: |line, on| on.behaviour == "accept_close" && line.says("empty-response"),
         differ: Race(Some(true)),
-    },
-    Known {
-        reason: "the time for a head begins with the attempt here, and with the connection there; \
-                 when it is over while connecting, that is no `conn-failure`",
-        covers: |line, on| connects_longer(line, on) && line.says("conn-failure"),
-        differ: OnlyTheirs,
-    },
-    Known {
-        reason: "the same: it is a `response-timeout`",
-        covers: |line, on| connects_longer(line, on) && line.says("response-timeout"),
-        differ: OnlyOurs,
     },
 ];
 

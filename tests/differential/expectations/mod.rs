@@ -8,7 +8,7 @@ mod haproxy;
 mod nginx;
 
 use crate::{
-    lines::{Dialect, LONG_CONNECT, Line},
+    lines::{Dialect, Line},
     outcome::{Attempts, Got, Outcome},
     scenarios::Scenario,
 };
@@ -26,9 +26,7 @@ pub(crate) struct Known {
 enum Differ {
     /// In what is said when no upstream has answered; not in the attempts.
     Said(Got, Got),
-    /// Only the peer tries again; what is said follows from that.
-    OnlyTheirs,
-    /// Only ours does.
+    /// Only ours tries again; what is said follows from that.
     OnlyOurs,
     /// In how often which upstream is tried, and in what follows from that.
     Attempts([usize; 2], [usize; 2]),
@@ -61,14 +59,8 @@ impl Known {
                 let made = (Attempts::By(made), Attempts::By(by_us));
                 (theirs.attempts, ours.attempts) == made
             }
-            Differ::OnlyTheirs => theirs.attempts.are_many() && !ours.attempts.are_many(),
             Differ::OnlyOurs => !theirs.attempts.are_many() && ours.attempts.are_many(),
             Differ::Race(again) => again.is_none_or(|again| theirs.attempts.are_many() == again),
         }
     }
-}
-
-/// Whether the time for the head may be over while the connection is still being made.
-fn connects_longer(line: &Line, on: &Scenario) -> bool {
-    line.times == LONG_CONNECT && on.behaviour == "blackhole"
 }

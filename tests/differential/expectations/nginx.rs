@@ -1,8 +1,8 @@
 //! What nginx does otherwise.
 
 use super::{
-    Differ::{OnlyOurs, OnlyTheirs, Race, Said},
-    Known, connects_longer,
+    Differ::{OnlyOurs, Race, Said},
+    Known,
 };
 use crate::{
     lines::Line,
@@ -31,12 +31,6 @@ pub(super) const KNOWN: &[Known] = &[
             on.behaviour == "accept_close" && on.method == Method::Post && once_sent
         },
         differ: Race(None),
-    },
-    Known {
-        reason: "the time for a head begins with the attempt here, and with the connection there; \
-                 when it is over while connecting, a POST counts as sent",
-        covers: |line, on| connects_longer(line, on) && on.method == Method::Post,
-        differ: OnlyTheirs,
     },
 ];
 
