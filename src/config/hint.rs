@@ -5,6 +5,7 @@ use serde::{
     de::{Error, Unexpected, Visitor},
 };
 
+use super::time::{EXPECTED, Time, parse};
 use crate::policy::RetryAfter;
 
 /// How long a [`Retry-After`](RetryAfter) is heeded: a duration, or `false`.
@@ -35,7 +36,7 @@ impl Serialize for RetryAfterConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Ignored => serializer.serialize_bool(false),
-            Self::UpTo(longest) => humantime_serde::serialize(longest, serializer),
+            Self::UpTo(longest) => Time(*longest).serialize(serializer),
         }
     }
 }
@@ -48,7 +49,7 @@ impl<'de> Deserialize<'de> for RetryAfterConfig {
             type Value = RetryAfterConfig;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration, as in `30s`, or `false`")
+                write!(f, "{EXPECTED}, or `false`")
             }
 
             fn visit_bool<E: Error>(self, value: bool) -> Result<RetryAfterConfig, E> {
@@ -59,8 +60,8 @@ impl<'de> Deserialize<'de> for RetryAfterConfig {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<RetryAfterConfig, E> {
-                let duration = serde::de::value::StrDeserializer::<E>::new(text);
-                humantime_serde::deserialize(duration).map(RetryAfterConfig::UpTo)
+                let longest = parse(text).map(RetryAfterConfig::UpTo);
+                longest.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
             }
         }
 

@@ -20,39 +20,74 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What a file does not say is as [`FailoverLayer::default`] has it; a key that is not known is an error.
-//! Durations are written as in `250ms`, `30s` or `1m 30s`.
+//! What a file does not say, or says `null` to, is as [`FailoverLayer::default`] has it; a key that is not
+//! known is an error. Durations are written as in `250ms`, `30s` or `1m 30s`; a number without a unit is
+//! none.
+//!
+//! # Lines of other proxies
+//!
+//! Instead of `retry_on` there may be one of `nginx`, `haproxy` and `envoy`, with the
+//! [line](crate::policy::RetryLine) as it stands there. What it [speaks of](RetryConfig::line) is as there,
+//! unless the file says otherwise:
+//!
+//! ```
+//! use tower_failover::config::RetryConfig;
+//!
+//! let config: RetryConfig = toml::from_str(r#"
+//!     haproxy = "conn-failure empty-response 503"
+//!     max_retries = 2
+//!     per_try_timeout = "5s"
+//! "#)?;
+//! assert!(config.reuse_tried);
+//! assert_eq!(config.max_retries, Some(2));
+//! # Ok::<_, toml::de::Error>(())
+//! ```
 
+mod backoff;
+mod budget;
 mod header;
 mod hint;
+mod list;
 mod off;
-mod text;
+mod table;
+mod time;
+mod written;
 
 use std::time::Duration;
 
 use http::HeaderName;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-pub use self::hint::RetryAfterConfig;
+use self::written::Written;
+pub use self::{backoff::BackoffConfig, budget::BudgetConfig, hint::RetryAfterConfig};
 use crate::{
     ConfigError, FailoverLayer,
-    limits::{Backoff, Budget, DeadlineHeader},
-    policy::{NonIdempotent, RetryOn, Standard, Statuses},
+    limits::{Backoff, DeadlineHeader},
+    policy::{NonIdempotent, RetryLine, RetryOn, Standard, Statuses},
 };
 
 /// How requests are tried again.
 ///
-/// Each field is documented where it is set on [`Standard`] or [`FailoverLayer`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// It is read from a file, or made in code: start from `default()` and set fields. Each field is documented
+/// where it is set on [`Standard`] or [`FailoverLayer`].
+///
+/// ```
+/// use tower_failover::config::RetryConfig;
+///
+/// let mut config = RetryConfig::default();
+/// config.max_attempts = Some(2);
+/// let layer = config.layer()?;
+/// # Ok::<_, tower_failover::ConfigError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RetryConfig {
-    /// What is tried again: a [list](RetryOn) in one string, or an array of its entries.
-    #[serde(with = "text::list")]
+    /// What is tried again: a [list](RetryOn) in one string, an array of its entries, or a status.
+    #[serde(serialize_with = "list::serialize")]
     pub retry_on: RetryOn,
     /// [Statuses](Standard::refused_on) that prove that a request was not processed: a list in one
-    /// string, or an array of numbers and strings.
-    #[serde(with = "text::list")]
+    /// string, an array of numbers and strings, or a number.
+    #[serde(serialize_with = "list::serialize")]
     pub refused_on: Statuses,
     /// Whether [requests that are not safe to repeat](NonIdempotent) are repeated: `never`, `reused` or
     /// `always`.
@@ -68,70 +103,77 @@ pub struct RetryConfig {
     /// How often [the same peer](Standard::retries_per_peer) is tried again before another.
     pub retries_per_peer: u32,
     /// The [time](FailoverLayer::deadline) until the response head, all attempts included.
-    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "time::serialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub deadline: Option<Duration>,
     /// The [time](FailoverLayer::retry_window) within which another attempt may start.
-    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "time::serialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub retry_window: Option<Duration>,
     /// The [time](FailoverLayer::per_try_timeout) that one peer may take.
-    #[serde(with = "humantime_serde", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "time::serialize",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub per_try_timeout: Option<Duration>,
     /// Whether [the last attempt](FailoverLayer::lift_per_try_timeout_on_last) may take longer.
     pub lift_per_try_timeout_on_last: bool,
     /// The [headers](FailoverLayer::deadline_from) in which a request may say how much time it has:
     /// `grpc-timeout`, or names of headers in milliseconds.
-    #[serde(with = "header::deadlines")]
+    #[serde(serialize_with = "header::deadlines")]
     pub deadline_from: Vec<DeadlineHeader>,
     /// The [header](FailoverLayer::send_deadline) in which each attempt is told how much time is left.
-    #[serde(with = "header::deadline", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "header::deadline",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub send_deadline: Option<DeadlineHeader>,
     /// The [header](FailoverLayer::attempt_header) in which each attempt is told its number.
-    #[serde(with = "header::name", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        serialize_with = "header::name",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub attempt_header: Option<HeaderName>,
     /// The [delays](Backoff) before a peer that may have been tried.
     pub backoff: BackoffConfig,
     /// How long an upstream's [`Retry-After`](crate::policy::RetryAfter) is heeded, or `false`.
     pub retry_after: RetryAfterConfig,
     /// The [retry budget](Budget), or `false` to do [without](FailoverLayer::without_budget).
-    #[serde(with = "off")]
+    #[serde(serialize_with = "off::serialize")]
     pub budget: Option<BudgetConfig>,
     /// How many [bytes of a request's body](FailoverLayer::replay_cap) are kept.
     pub replay_cap: u64,
 }
 
-/// A [`Backoff`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct BackoffConfig {
-    /// The longest delay before the first retry.
-    #[serde(with = "humantime_serde")]
-    pub base: Duration,
-    /// The longest delay before any.
-    #[serde(with = "humantime_serde")]
-    pub max: Duration,
-    /// By how much the bound grows with each retry, from 1 to 100.
-    pub multiplier: f64,
-}
-
-/// A [`Budget`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct BudgetConfig {
-    /// Retries per request, from 0 to 10.
-    pub ratio: f64,
-    /// Retries per second on top of them.
-    pub per_second: u32,
-    /// The most that can be saved up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub burst: Option<u32>,
-    /// The share that one request may take of what there is; none by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub per_request: Option<f64>,
-}
-
 impl RetryConfig {
+    /// Takes over what a line of another proxy's configuration says: what is tried again, how many attempts
+    /// there may be, and, as that proxy has them, whether requests that are not safe to repeat are repeated,
+    /// whether a tried peer is used again, after which delays, and that `Retry-After` is not heeded.
+    ///
+    /// These fields are replaced; all others stay.
+    #[must_use]
+    pub fn line(self, line: &RetryLine) -> Self {
+        let (base, max) = line.backoff_bounds();
+        Self {
+            retry_on: line.retry_on().clone(),
+            non_idempotent: line.non_idempotent(),
+            max_attempts: Some(line.max_attempts()),
+            max_retries: None,
+            reuse_tried: line.reuse_tried(),
+            backoff: BackoffConfig::Exponential {
+                base,
+                max: Some(max),
+                multiplier: Backoff::MULTIPLIER,
+            },
+            retry_after: RetryAfterConfig::Ignored,
+            ..self
+        }
+    }
+
     /// Makes the layer.
     ///
     /// Each call makes a budget of its own; to share one, make one layer and clone it.
@@ -152,7 +194,7 @@ impl RetryConfig {
             layer = layer.deadline(positive("deadline", deadline)?);
         }
         if let Some(window) = self.retry_window {
-            layer = layer.retry_window(window);
+            layer = layer.retry_window(positive("retry_window", window)?);
         }
         if let Some(timeout) = self.per_try_timeout {
             layer = layer.per_try_timeout(positive("per_try_timeout", timeout)?);
@@ -178,57 +220,32 @@ impl RetryConfig {
     ///
     /// Names the field and the value that cannot be meant.
     pub fn policy(&self) -> Result<Standard, ConfigError> {
-        Ok(Standard::new(self.retry_on.clone())
+        let policy = Standard::new(self.retry_on.clone())
             .refused_on(self.refused_on)
             .non_idempotent(self.non_idempotent)
             .reuse_tried(self.reuse_tried)
             .retries_per_peer(self.retries_per_peer)
-            .retry_after(self.retry_after.into())
-            .backoff(self.backoff()?))
-    }
-
-    /// Makes the backoff alone.
-    ///
-    /// # Errors
-    ///
-    /// Names the value that cannot be meant.
-    pub fn backoff(&self) -> Result<Backoff, ConfigError> {
-        let BackoffConfig {
-            base,
-            max,
-            multiplier,
-        } = self.backoff;
-        Backoff::new(base, max)?.multiplier(multiplier)
+            .retry_after(self.retry_after.into());
+        self.backoff.set(policy)
     }
 
     fn attempts(&self) -> Result<Option<u32>, ConfigError> {
-        let meant = self.max_retries.map(|retries| retries.saturating_add(1));
-        match (self.max_attempts, meant) {
-            (Some(attempts), Some(meant)) if attempts != meant => {
-                let expected = format!("what max_retries says, {meant} with the first");
-                Err(ConfigError::new("max_attempts", attempts, expected))
-            }
-            (attempts, meant) => Ok(attempts.or(meant)),
+        let (Some(attempts), Some(retries)) = (self.max_attempts, self.max_retries) else {
+            let meant = self.max_retries.map(|retries| retries.saturating_add(1));
+            return Ok(self.max_attempts.or(meant));
+        };
+        let meant = retries.saturating_add(1);
+        if attempts != meant {
+            let expected = format!("the {meant} attempts that max_retries = {retries} means");
+            return Err(ConfigError::new("max_attempts", attempts, expected));
         }
-    }
-}
-
-impl BudgetConfig {
-    fn budget(&self) -> Result<Budget, ConfigError> {
-        let mut budget = Budget::new(self.ratio, self.per_second)?;
-        if let Some(burst) = self.burst {
-            budget = budget.burst(burst)?;
-        }
-        match self.per_request {
-            Some(share) => budget.per_request(share),
-            None => Ok(budget),
-        }
+        Ok(Some(attempts))
     }
 }
 
 fn positive(setting: &'static str, time: Duration) -> Result<Duration, ConfigError> {
     if time.is_zero() {
-        return Err(ConfigError::new(setting, "0s", "longer than nothing"));
+        return Err(ConfigError::new(setting, "0s", "a time longer than 0s"));
     }
     Ok(time)
 }
@@ -259,25 +276,9 @@ impl Default for RetryConfig {
     }
 }
 
-/// [`Backoff::default`].
-impl Default for BackoffConfig {
-    fn default() -> Self {
-        Self {
-            base: Backoff::BASE,
-            max: Backoff::MAX,
-            multiplier: Backoff::MULTIPLIER,
-        }
-    }
-}
-
-/// [`Budget::default`].
-impl Default for BudgetConfig {
-    fn default() -> Self {
-        Self {
-            ratio: Budget::RATIO,
-            per_second: Budget::PER_SECOND,
-            burst: None,
-            per_request: None,
-        }
+impl<'de> Deserialize<'de> for RetryConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written: Written = table::deserialize(deserializer)?;
+        written.config()
     }
 }

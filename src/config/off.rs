@@ -7,6 +7,9 @@ use serde::{
     de::{Error, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer},
 };
 
+/// `None` is what is written `false`.
+pub(super) struct OrFalse<T>(pub(super) Option<T>);
+
 pub(super) fn serialize<T, S>(value: &Option<T>, serializer: S) -> Result<S::Ok, S::Error>
 where
     T: Serialize,
@@ -18,31 +21,29 @@ where
     }
 }
 
-pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    deserializer.deserialize_any(TableOrFalse(PhantomData))
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OrFalse<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TableOrFalse(PhantomData))
+    }
 }
 
 struct TableOrFalse<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for TableOrFalse<T> {
-    type Value = Option<T>;
+    type Value = OrFalse<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a table, or `false` for none")
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Option<T>, E> {
+    fn visit_bool<E: Error>(self, value: bool) -> Result<OrFalse<T>, E> {
         if value {
             return Err(E::invalid_value(Unexpected::Bool(value), &self));
         }
-        Ok(None)
+        Ok(OrFalse(None))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OrFalse<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(|value| OrFalse(Some(value)))
     }
 }

@@ -1,6 +1,9 @@
 use std::{error::Error as StdError, fmt};
 
-use super::super::words::{Excerpt, Listed};
+use super::{
+    super::words::{Excerpt, Listed},
+    beside::Beside,
+};
 
 /// A word of another proxy's retry line that means nothing there, or that cannot be honoured here.
 ///
@@ -30,6 +33,8 @@ pub(super) enum Fault {
     Empty(&'static str),
     Unclosed,
     AfterEnd,
+    /// It begins a line of its own.
+    Beside(Beside),
     Unknown {
         /// The proxy whose word it is.
         of: Option<&'static str>,
@@ -93,7 +98,8 @@ impl fmt::Display for ParseRetryLineError {
                 write!(f, "no condition; the one for never is `{never}`")
             }
             Fault::Unclosed => f.write_str("a quote is not closed"),
-            Fault::AfterEnd => f.write_str("something stands after its end"),
+            Fault::AfterEnd => f.write_str("stands after its end"),
+            Fault::Beside(where_to) => write!(f, "is a line of its own: {where_to}"),
             Fault::Unknown { of, hint } => {
                 match of {
                     Some(proxy) => write!(f, "is a word of {proxy}'s; ")?,
@@ -102,7 +108,7 @@ impl fmt::Display for ParseRetryLineError {
                 match hint {
                     Hint::Near(word) => write!(f, "did you mean `{word}`?"),
                     Hint::Statuses(list) => write!(f, "statuses stand in {list}"),
-                    Hint::Known(words) => write!(f, "there are {}", Listed(words)),
+                    Hint::Known(words) => write!(f, "the words are {}", Listed(words)),
                 }
             }
             Fault::NotApart(by) => write!(f, "is no word; words are set apart by {by}"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::{NonIdempotent, RetryOn};
 use super::{
-    ParseRetryLineError, RetryLine, backoff,
+    Conditions, ParseRetryLineError, RetryLine, beside,
     error::Fault,
     list::List,
     split,
@@ -29,8 +29,10 @@ pub(super) fn read(line: &str) -> Result<RetryLine, ParseRetryLineError> {
         words: WORDS.to_vec(),
         any_case: false,
         statuses: None,
+        beside: beside::haproxy,
     };
-    let words = split::words(line, None).map_err(|fault| list.wrong_all(fault))?;
+    let split = split::words(line, None).map_err(|fault| list.wrong_all(fault))?;
+    let words = split.words;
     let words = words.strip_prefix(&[DIRECTIVE]).unwrap_or(&words);
     if words.is_empty() {
         return Err(list.wrong_all(Fault::Empty(NONE)));
@@ -47,10 +49,11 @@ pub(super) fn read(line: &str) -> Result<RetryLine, ParseRetryLineError> {
         }
         retry_on = add(retry_on);
     }
-    Ok(RetryLine::new(retry_on, ATTEMPTS, |standard| {
-        standard
-            .non_idempotent(NonIdempotent::Always)
-            .reuse_tried(true)
-            .backoff(backoff(TURN_AROUND, TURN_AROUND))
-    }))
+    let conditions = Conditions {
+        retry_on,
+        non_idempotent: NonIdempotent::Always,
+        reuse_tried: true,
+        backoff: (TURN_AROUND, TURN_AROUND),
+    };
+    Ok(RetryLine::new(conditions, ATTEMPTS))
 }

@@ -1,6 +1,7 @@
 use super::super::words::nearest;
 use super::{
     ParseRetryLineError,
+    beside::Beside,
     error::{Fault, Hint},
     words::{Word, whose},
 };
@@ -14,6 +15,8 @@ pub(super) struct List {
     pub(super) any_case: bool,
     /// Where the proxy has statuses, if not here.
     pub(super) statuses: Option<&'static str>,
+    /// Where to go with a word that begins a line of its own there, if it does.
+    pub(super) beside: fn(&str) -> Option<Beside>,
 }
 
 impl List {
@@ -32,11 +35,37 @@ impl List {
         self.wrong(0, "", fault)
     }
 
+    /// What is said of a word behind the list's end.
+    pub(super) fn after_end(&self, position: usize, word: &str) -> ParseRetryLineError {
+        let fault = (self.beside)(word).map_or(Fault::AfterEnd, Fault::Beside);
+        self.wrong(position, word, fault)
+    }
+
+    /// Finds out whether another line was pasted along.
+    ///
+    /// # Errors
+    ///
+    /// It was.
+    pub(super) fn check_beside(
+        &self,
+        position: usize,
+        entry: &str,
+    ) -> Result<(), ParseRetryLineError> {
+        let mut words = entry.split_whitespace();
+        match words.find_map(|word| (self.beside)(word).map(|beside| (word, beside))) {
+            Some((word, beside)) => Err(self.wrong(position, word, Fault::Beside(beside))),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn find(&self, position: usize, word: &str) -> Result<Word, ParseRetryLineError> {
         let is_known = |(known, _): &&Word| {
             *known == word || self.any_case && known.eq_ignore_ascii_case(word)
         };
         self.words.iter().find(is_known).copied().ok_or_else(|| {
+            if let Some(beside) = (self.beside)(word) {
+                return self.wrong(position, word, Fault::Beside(beside));
+            }
             let fault = Fault::Unknown {
                 of: whose(word).filter(|proxy| *proxy != self.proxy),
                 hint: self.hint(word),

@@ -1,5 +1,6 @@
 //! What a retry line of another proxy's configuration means here.
 
+mod beside;
 mod envoy;
 mod error;
 mod haproxy;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 pub use self::{envoy::Envoy, error::ParseRetryLineError};
-use super::{RetryAfter, RetryOn, Standard};
+use super::{NonIdempotent, RetryAfter, RetryOn, Standard};
 use crate::limits::Backoff;
 
 /// A retry line of nginx, HAProxy or Envoy: on what, how often and how it tries again.
@@ -45,6 +46,44 @@ use crate::limits::Backoff;
 ///
 /// A line that never tries again (`off`, `none`, an empty `retry_on`) allows one attempt.
 ///
+/// # Beside it
+///
+/// What stands in lines of its own there is set on the [layer](crate::FailoverLayer) or the
+/// [policy](Standard) here:
+///
+/// | | there | here |
+/// |---|---|---|
+/// | nginx | `proxy_next_upstream_tries N` | [`max_attempts(N)`](crate::FailoverLayer::max_attempts) |
+/// | | `proxy_next_upstream_timeout T` | [`retry_window(T)`](crate::FailoverLayer::retry_window); 0 is no limit there, and is not set here |
+/// | | `proxy_read_timeout T` | [`per_try_timeout(T)`](crate::FailoverLayer::per_try_timeout) |
+/// | HAProxy | `retries N` | [`max_attempts(N + 1)`](crate::FailoverLayer::max_attempts) |
+/// | | `option redispatch` | nothing, that is how it is; without it [`retries_per_peer`](Standard::retries_per_peer) |
+/// | | `timeout server T` | [`per_try_timeout(T)`](crate::FailoverLayer::per_try_timeout) |
+/// | Envoy | `num_retries` | [`Envoy::num_retries`] |
+/// | | `retry_back_off` | [`Standard::backoff`] |
+/// | | `per_try_timeout` | [`per_try_timeout`](crate::FailoverLayer::per_try_timeout) |
+///
+/// **Without a [`per_try_timeout`](crate::FailoverLayer::per_try_timeout) a peer that hangs is waited
+/// for**: `timeout`, `response-timeout` and half of `5xx` then never happen. nginx gives a peer 60 s where
+/// nothing else is said.
+///
+/// nginx and HAProxy have no retry [budget](crate::FailoverLayer::budget), and the layer has one of 20 % of
+/// the requests. [`Budget::new(1.0, 10)`](crate::limits::Budget::new), a retry for each request, comes near
+/// to what they do.
+///
+/// A change of the policy goes onto the line's own, and the layer is the line's:
+///
+/// ```
+/// # use std::{iter, time::Duration};
+/// # use tower_failover::{FailoverLayer, policy::RetryLine};
+/// # let line = RetryLine::haproxy("conn-failure 503")?;
+/// let policy = line.policy().clone().backoff(|| iter::repeat(Duration::from_millis(100)));
+/// let layer = FailoverLayer::from(line).policy(policy).per_try_timeout(Duration::from_secs(5));
+/// # Ok::<_, tower_failover::policy::ParseRetryLineError>(())
+/// ```
+///
+/// `FailoverLayer::new(line.policy().clone())` would lose the line's attempts.
+///
 /// # Where it differs
 ///
 /// - An untried peer comes first, at once. HAProxy goes back to the same server unless `option redispatch`
@@ -58,6 +97,9 @@ use crate::limits::Backoff;
 ///   `reset-before-request` looks at all attempts of a request; here only at the one that failed.
 /// - A refused stream is tried again wherever resets are: the protocol proves that nothing was processed.
 ///   nginx reads any RST_STREAM as `invalid_header`; here only that one is, and others are an `error`.
+/// - HAProxy waits its turn-around time only after a failure to connect; here it is waited before any tried
+///   peer.
+/// - nginx relays what does not begin with a status line as HTTP/0.9; here it is junk.
 /// - HAProxy repeats no request that does not fit into one of its buffers (16 kB); here the layer's
 ///   [replay cap](crate::FailoverLayer::replay_cap) decides.
 /// - The layer's other limits stay: its retry [budget](crate::FailoverLayer::budget) above all, which
@@ -65,9 +107,19 @@ use crate::limits::Backoff;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct RetryLine {
-    retry_on: RetryOn,
+    conditions: Conditions,
     policy: Standard,
     max_attempts: u32,
+}
+
+/// What a line says to the policy.
+#[derive(Clone, Debug)]
+struct Conditions {
+    retry_on: RetryOn,
+    non_idempotent: NonIdempotent,
+    reuse_tried: bool,
+    /// The longest delay before the first retry, and before any.
+    backoff: (Duration, Duration),
 }
 
 impl RetryLine {
@@ -113,8 +165,8 @@ impl RetryLine {
     /// | `all-retryable-errors` | all of the failures above, and 500, 502, 503, 504 |
     /// | `none` | nothing; no other word may stand beside it |
     ///
-    /// A response whose head broke off in the middle is junk for HAProxy. The errors of HTTP clients here
-    /// do not tell it from an empty one: it is a `reset`.
+    /// A response whose head broke off in the middle is junk for HAProxy from 2.8 on, and empty for 2.6. The
+    /// errors of HTTP clients here do not tell it from an empty one: it is a `reset`.
     ///
     /// # Errors
     ///
@@ -170,17 +222,46 @@ impl RetryLine {
         envoy::from_request(headers)
     }
 
-    fn new(retry_on: RetryOn, attempts: u32, set: impl FnOnce(Standard) -> Standard) -> Self {
+    fn new(conditions: Conditions, attempts: u32) -> Self {
+        let Conditions {
+            retry_on,
+            non_idempotent,
+            reuse_tried,
+            backoff: (base, max),
+        } = &conditions;
+        // `max` is not shorter than `base` anywhere.
+        let backoff = Backoff::new(*base, *max).unwrap_or_default();
+        let policy = Standard::new(retry_on.clone())
+            .non_idempotent(*non_idempotent)
+            .reuse_tried(*reuse_tried)
+            .backoff(backoff)
+            .retry_after(RetryAfter::IGNORED);
         Self {
             max_attempts: if retry_on.is_none() { 1 } else { attempts },
-            policy: set(Standard::new(retry_on.clone()).retry_after(RetryAfter::IGNORED)),
-            retry_on,
+            policy,
+            conditions,
         }
     }
 
     /// The line in our own words.
     pub fn retry_on(&self) -> &RetryOn {
-        &self.retry_on
+        &self.conditions.retry_on
+    }
+
+    /// What becomes of requests that are not safe to repeat. See [`Standard::non_idempotent`].
+    pub fn non_idempotent(&self) -> NonIdempotent {
+        self.conditions.non_idempotent
+    }
+
+    /// Whether a tried peer may be used again. See [`Standard::reuse_tried`].
+    pub fn reuse_tried(&self) -> bool {
+        self.conditions.reuse_tried
+    }
+
+    /// The longest delay before the first retry, and before any.
+    #[cfg(feature = "serde")]
+    pub(crate) fn backoff_bounds(&self) -> (Duration, Duration) {
+        self.conditions.backoff
     }
 
     /// The policy that does as the line says.
@@ -193,9 +274,4 @@ impl RetryLine {
     pub fn max_attempts(&self) -> u32 {
         self.max_attempts
     }
-}
-
-/// `max` must not be shorter than `base`.
-fn backoff(base: Duration, max: Duration) -> Backoff {
-    Backoff::new(base, max).unwrap_or_default()
 }

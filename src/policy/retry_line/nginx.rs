@@ -3,15 +3,16 @@
 //! Read in ngx_http_upstream.c (`ngx_http_upstream_next` and who calls it) and in the tables of words in
 //! ngx_http_proxy_module.c and its kin, of nginx 1.31.
 
+use std::time::Duration;
+
 use super::super::{NonIdempotent, RetryOn};
 use super::{
-    ParseRetryLineError, RetryLine,
+    Conditions, ParseRetryLineError, RetryLine, beside,
     error::Fault,
     list::List,
-    split,
+    split::{self, Split},
     words::nginx::{NAME, NON_IDEMPOTENT, OFF, UPDATING, WORDS},
 };
-use crate::limits::Backoff;
 
 /// The directives, each with the words that it lacks; the first one is meant where none is named.
 const DIRECTIVES: [(&str, &[&str]); 5] = [
@@ -24,16 +25,13 @@ const DIRECTIVES: [(&str, &[&str]); 5] = [
 
 pub(super) fn read(line: &str) -> Result<RetryLine, ParseRetryLineError> {
     let [proxy, ..] = DIRECTIVES;
-    let words = split::words(line, Some(';')).map_err(|fault| list(proxy).wrong_all(fault))?;
+    let Split { words, after } =
+        split::words(line, Some(';')).map_err(|fault| list(proxy).wrong_all(fault))?;
     let named = DIRECTIVES
         .into_iter()
         .find(|(name, _)| words.first() == Some(name));
     let list = list(named.unwrap_or(proxy));
     let words = &words[usize::from(named.is_some())..];
-    if words.is_empty() {
-        return Err(list.wrong_all(Fault::Empty(OFF)));
-    }
-
     let mut retry_on = RetryOn::none();
     let (mut off, mut non_idempotent) = (false, NonIdempotent::Never);
     for (index, word) in words.iter().enumerate() {
@@ -47,14 +45,22 @@ pub(super) fn read(line: &str) -> Result<RetryLine, ParseRetryLineError> {
             _ => retry_on = add(retry_on),
         }
     }
+    if let Some(after) = after {
+        return Err(list.after_end(words.len() + 1, after));
+    }
+    if words.is_empty() {
+        return Err(list.wrong_all(Fault::Empty(OFF)));
+    }
     if off {
         retry_on = RetryOn::none();
     }
-    Ok(RetryLine::new(retry_on, 0, |standard| {
-        standard
-            .non_idempotent(non_idempotent)
-            .backoff(Backoff::NONE)
-    }))
+    let conditions = Conditions {
+        retry_on,
+        non_idempotent,
+        reuse_tried: false,
+        backoff: (Duration::ZERO, Duration::ZERO),
+    };
+    Ok(RetryLine::new(conditions, 0))
 }
 
 fn list((name, lacks): (&'static str, &[&str])) -> List {
@@ -65,5 +71,6 @@ fn list((name, lacks): (&'static str, &[&str])) -> List {
         words: words.copied().collect(),
         any_case: true,
         statuses: None,
+        beside: beside::nginx,
     }
 }

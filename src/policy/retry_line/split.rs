@@ -3,10 +3,18 @@
 
 use super::error::Fault;
 
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Split<'a> {
+    pub(super) words: Vec<&'a str>,
+    /// The first of what stands behind the end, where nothing should.
+    pub(super) after: Option<&'a str>,
+}
+
 /// Splits a line, or several: a line's end is space.
 ///
-/// `end` closes the directive; nothing but comments may follow.
-pub(super) fn words(text: &str, end: Option<char>) -> Result<Vec<&str>, Fault> {
+/// `end` closes the directive; nothing but comments should follow.
+pub(super) fn words(text: &str, end: Option<char>) -> Result<Split<'_>, Fault> {
+    let is_end = |char| Some(char) == end;
     let mut words = Vec::new();
     let mut ended = false;
     let mut rest = text.trim_ascii();
@@ -14,18 +22,25 @@ pub(super) fn words(text: &str, end: Option<char>) -> Result<Vec<&str>, Fault> {
         let after = &rest[first.len_utf8()..];
         rest = match first {
             '#' => after.split_once('\n').map_or("", |(_, next)| next),
-            _ if ended => return Err(Fault::AfterEnd),
+            _ if ended => {
+                let after = rest.split_ascii_whitespace().next();
+                let after = after.map(|word| match word.split_once(is_end) {
+                    Some((word, _)) if !word.is_empty() => word,
+                    _ => word,
+                });
+                return Ok(Split { words, after });
+            }
             '"' | '\'' => {
                 let (word, next) = after.split_once(first).ok_or(Fault::Unclosed)?;
                 words.push(word);
                 next
             }
-            _ if Some(first) == end => {
+            _ if is_end(first) => {
                 ended = true;
                 after
             }
             _ => {
-                let stops = |char: char| char.is_ascii_whitespace() || Some(char) == end;
+                let stops = |char: char| char.is_ascii_whitespace() || is_end(char);
                 let length = rest.find(stops).unwrap_or(rest.len());
                 words.push(&rest[..length]);
                 &rest[length..]
@@ -33,7 +48,7 @@ pub(super) fn words(text: &str, end: Option<char>) -> Result<Vec<&str>, Fault> {
         }
         .trim_ascii_start();
     }
-    Ok(words)
+    Ok(Split { words, after: None })
 }
 
 #[cfg(test)]
@@ -63,27 +78,38 @@ mod tests {
             ("error;", vec!["error;"]),
         ];
         for (line, split) in lines {
-            assert_eq!(words(line, None), Ok(split), "{line:?}");
+            assert_eq!(words(line, None).unwrap().words, split, "{line:?}");
         }
         assert_eq!(words("'error", None), Err(Fault::Unclosed));
         assert_eq!(words("error \"", None), Err(Fault::Unclosed));
     }
 
     #[test]
-    fn nothing_but_comments_may_stand_after_the_end() {
+    fn what_stands_after_the_end_is_told_unless_it_is_a_comment() {
         for line in [
             "error timeout;",
             "error timeout ; ",
             "error timeout; # so\n # and so",
         ] {
-            assert_eq!(
-                words(line, Some(';')),
-                Ok(vec!["error", "timeout"]),
-                "{line:?}"
-            );
+            let split = Split {
+                words: vec!["error", "timeout"],
+                after: None,
+            };
+            assert_eq!(words(line, Some(';')), Ok(split), "{line:?}");
         }
-        for line in ["error; timeout;", "error;;", ";\nerror", "error;'timeout'"] {
-            assert_eq!(words(line, Some(';')), Err(Fault::AfterEnd), "{line:?}");
+        for (line, after, before) in [
+            ("error; timeout 503;", "timeout", vec!["error"]),
+            ("error; timeout;", "timeout", vec!["error"]),
+            ("error;;", ";", vec!["error"]),
+            (";\nerror", "error", vec![]),
+            ("error;'timeout'", "'timeout'", vec!["error"]),
+            ("a b; # so\n }", "}", vec!["a", "b"]),
+        ] {
+            let split = Split {
+                words: before,
+                after: Some(after),
+            };
+            assert_eq!(words(line, Some(';')), Ok(split), "{line:?}");
         }
     }
 }

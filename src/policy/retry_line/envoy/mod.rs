@@ -18,7 +18,7 @@ use self::{
 };
 use super::{
     super::{NonIdempotent, RetryOn, Statuses},
-    ParseRetryLineError, RetryLine, backoff,
+    Conditions, ParseRetryLineError, RetryLine, beside,
     error::Fault,
     list::List,
     words::{
@@ -120,21 +120,25 @@ impl Envoy {
     ///
     /// A word is unknown, or cannot be honoured: see [`RetryLine::envoy`].
     pub fn line(&self) -> Result<RetryLine, ParseRetryLineError> {
-        let mut conditions = RetryOn::none();
+        let mut retry_on = RetryOn::none();
         let mut rate_limited = false;
         let list = self.retry_on_list();
         let keys = [CONFIGURATION.retry_on, REQUEST.retry_on, "retryOn"];
-        for (position, word) in entries(value(&self.retry_on, &keys)) {
+        let words = value(&self.retry_on, &keys);
+        for (position, word) in entries(words) {
+            list.check_beside(position, word)?;
+        }
+        for (position, word) in entries(words) {
             let (word, add) = find(&list, position, word)?;
             rate_limited |= word == RATE_LIMITED;
             let needs = |other| list.wrong(position, word, Fault::Needs(other));
-            conditions = match word {
+            retry_on = match word {
                 HTTP3 => return Err(list.wrong(position, word, Fault::Http3)),
                 STATUS_CODES => {
                     let statuses = self.statuses()?;
                     let statuses =
                         statuses.ok_or_else(|| needs(self.names.retriable_status_codes))?;
-                    conditions.statuses(statuses)
+                    retry_on.statuses(statuses)
                 }
                 HEADERS => {
                     let headers = self.headers()?;
@@ -142,9 +146,9 @@ impl Envoy {
                         return Err(needs(self.names.retriable_header_names));
                     }
                     let headers = headers.into_iter();
-                    headers.fold(conditions, |list, header| list.header(header, None))
+                    headers.fold(retry_on, |list, header| list.header(header, None))
                 }
-                _ => add(conditions),
+                _ => add(retry_on),
             };
         }
 
@@ -152,22 +156,20 @@ impl Envoy {
         let keys = [CONFIGURATION.retry_grpc_on, REQUEST.retry_grpc_on];
         for (position, word) in entries(value(&self.retry_grpc_on, &keys)) {
             let (_, add) = find(&list, position, word)?;
-            conditions = add(conditions);
+            retry_on = add(retry_on);
         }
 
-        if conditions.has_responses() && !rate_limited {
-            conditions = conditions.unless_header(RATE_LIMITED_HEADER, None);
+        if retry_on.has_responses() && !rate_limited {
+            retry_on = retry_on.unless_header(RATE_LIMITED_HEADER, None);
         }
         let attempts = self.retries()?.saturating_add(1);
-        Ok(RetryLine::new(conditions, attempts, |standard| {
-            standard
-                .non_idempotent(NonIdempotent::Always)
-                .reuse_tried(true)
-                .backoff(backoff(
-                    Duration::from_millis(25),
-                    Duration::from_millis(250),
-                ))
-        }))
+        let conditions = Conditions {
+            retry_on,
+            non_idempotent: NonIdempotent::Always,
+            reuse_tried: true,
+            backoff: (Duration::from_millis(25), Duration::from_millis(250)),
+        };
+        Ok(RetryLine::new(conditions, attempts))
     }
 
     fn retry_on_list(&self) -> List {
@@ -185,6 +187,7 @@ impl Envoy {
             words,
             any_case: false,
             statuses: Some(self.names.retriable_status_codes),
+            beside: beside::envoy,
         }
     }
 

@@ -152,7 +152,7 @@ fn line_is_read_as_it_is_written() {
 fn wrong_line_is_told_what_is_wrong() {
     let grpc = "cancelled, deadline-exceeded, internal, resource-exhausted, unavailable";
     let all = format!(
-        "there are 5xx, gateway-error, reset, reset-before-request, connect-failure, \
+        "the words are 5xx, gateway-error, reset, reset-before-request, connect-failure, \
          envoy-ratelimited, retriable-4xx, refused-stream, retriable-status-codes, \
          retriable-headers, http3-post-connect-failure, {grpc}"
     );
@@ -202,11 +202,52 @@ fn wrong_line_is_told_what_is_wrong() {
         ),
         (
             Envoy::new().retry_grpc_on("5xx"),
-            format!("retry_grpc_on, word 1: `5xx` is no condition; there are {grpc}"),
+            format!("retry_grpc_on, word 1: `5xx` is no condition; the words are {grpc}"),
         ),
     ];
     for (envoy, why) in lists {
         assert_eq!(said(envoy.line()), format!("Envoy {why}"));
+    }
+}
+
+#[test]
+fn line_that_was_pasted_along_is_told_where_it_goes() {
+    let lines = [
+        (
+            "retry_on: 5xx\nnum_retries: 3",
+            1,
+            "num_retries:",
+            "Envoy::num_retries",
+        ),
+        (
+            "\"retry_on\": \"5xx\", \"num_retries\": 3",
+            2,
+            "\"num_retries\":",
+            "Envoy::num_retries",
+        ),
+        (
+            "retry_on: 5xx\nper_try_timeout: 1s",
+            1,
+            "per_try_timeout:",
+            "FailoverLayer::per_try_timeout",
+        ),
+        (
+            "5xx,reset\nretry_back_off: {base_interval: 1s}",
+            2,
+            "retry_back_off:",
+            "Standard::backoff",
+        ),
+        (
+            "attempts: 3\nretryOn: 5xx\nperTryTimeout: 1s",
+            1,
+            "attempts:",
+            "Envoy::num_retries",
+        ),
+    ];
+    for (line, position, word, to) in lines {
+        let meant =
+            format!("Envoy retry_on, word {position}: `{word}` is a line of its own: `{to}`");
+        assert_eq!(said(RetryLine::envoy(line)), meant, "{line}");
     }
 }
 

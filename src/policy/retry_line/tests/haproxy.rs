@@ -88,7 +88,7 @@ fn line_is_read_as_it_is_written() {
 
 #[test]
 fn wrong_line_is_told_what_is_wrong() {
-    let all = "there are none, conn-failure, empty-response, junk-response, response-timeout, \
+    let all = "the words are none, conn-failure, empty-response, junk-response, response-timeout, \
                0rtt-rejected, 401, 403, 404, 408, 421, 425, 429, 500, 501, 502, 503, 504, \
                all-retryable-errors";
     let wrong = [
@@ -130,6 +130,18 @@ fn wrong_line_is_told_what_is_wrong() {
             ", word 1: `503,504` is no word; words are set apart by space".to_owned(),
         ),
         ("503 '", ": a quote is not closed".to_owned()),
+        (
+            "retry-on 503\n    retries 2",
+            ", word 2: `retries` is a line of its own: `FailoverLayer::max_attempts`, one more than \
+             the retries"
+                .to_owned(),
+        ),
+        (
+            "option redispatch\n retry-on 503",
+            ", word 1: `option` is a line of its own: `option redispatch` is how it is here; \
+             without it, `Standard::retries_per_peer`"
+                .to_owned(),
+        ),
     ];
     for (line, why) in wrong {
         assert_eq!(

@@ -38,6 +38,24 @@ fn error_tells_where_it_was_found() {
 }
 
 #[test]
+fn what_each_proxy_does_by_default_is_told() {
+    use NonIdempotent::{Always, Never};
+
+    let told = |line: RetryLine| {
+        (
+            line.max_attempts(),
+            line.reuse_tried(),
+            line.non_idempotent(),
+        )
+    };
+    let nginx = |line| told(RetryLine::nginx(line).unwrap());
+    assert_eq!(nginx("error"), (0, false, Never));
+    assert_eq!(nginx("error non_idempotent"), (0, false, Always));
+    assert_eq!(told(RetryLine::haproxy("503").unwrap()), (4, true, Always));
+    assert_eq!(told(RetryLine::envoy("5xx").unwrap()), (2, true, Always));
+}
+
+#[test]
 fn message_is_bounded_and_harmless() {
     for word in ["x", "é", "9", "\u{1b}[2J", "a,", "\u{202e}"] {
         let line = word.repeat(100_000);
@@ -52,7 +70,7 @@ fn message_is_bounded_and_harmless() {
 proptest! {
     #[test]
     fn no_line_is_too_strange(
-        line in "((error|http_503|off|503|none|5xx|reset|retriable-headers|retry_on: |retry-on |[ ,;#'\"\n])|[a-z_-]{0,2}){0,12}|.*"
+        line in "((error|http_503|off|503|none|5xx|reset|retriable-headers|retry_on: |num_retries:|retries|proxy_next_upstream_tries|retry-on |[ ,;#'\"\n])|[a-z_-]{0,2}){0,12}|.*"
     ) {
         let reads = [RetryLine::nginx, RetryLine::haproxy, RetryLine::envoy];
         for read in reads {

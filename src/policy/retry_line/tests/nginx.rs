@@ -109,16 +109,21 @@ fn wrong_line_is_told_what_is_wrong() {
         ("eror", "proxy_next_upstream, word 1: `eror` is no condition; did you mean `error`?".to_owned()),
         ("error invalid-header", "proxy_next_upstream, word 2: `invalid-header` is no condition; did you mean `invalid_header`?".to_owned()),
         ("proxy_next_upstream error 503;", "proxy_next_upstream, word 2: `503` is a word of HAProxy's; did you mean `http_503`?".to_owned()),
-        ("connect-failure", format!("proxy_next_upstream, word 1: `connect-failure` is a word of Envoy's; there are {all}, updating")),
-        ("http_505", format!("proxy_next_upstream, word 1: `http_505` is no condition; there are {all}, updating")),
-        ("error $on_what", format!("proxy_next_upstream, word 2: `$on_what` is no condition; there are {all}, updating")),
-        ("grpc_next_upstream updating", format!("grpc_next_upstream, word 1: `updating` is no condition; there are {all}")),
+        ("connect-failure", format!("proxy_next_upstream, word 1: `connect-failure` is a word of Envoy's; the words are {all}, updating")),
+        ("http_505", format!("proxy_next_upstream, word 1: `http_505` is no condition; the words are {all}, updating")),
+        ("error $on_what", format!("proxy_next_upstream, word 2: `$on_what` is no condition; the words are {all}, updating")),
+        ("grpc_next_upstream updating", format!("grpc_next_upstream, word 1: `updating` is no condition; the words are {all}")),
         ("fastcgi_next_upstream http_404 http_502", format!(
-            "fastcgi_next_upstream, word 2: `http_502` is no condition; there are {}, updating",
+            "fastcgi_next_upstream, word 2: `http_502` is no condition; the words are {}, updating",
             all.replace("http_502, ", "").replace("http_504, ", ""),
         )),
         ("error,timeout", "proxy_next_upstream, word 1: `error,timeout` is no word; words are set apart by space".to_owned()),
-        ("error; timeout;", "proxy_next_upstream: something stands after its end".to_owned()),
+        ("error; timeout;", "proxy_next_upstream, word 2: `timeout` stands after its end".to_owned()),
+        ("location / { grpc_next_upstream error; }", format!("proxy_next_upstream, word 1: `location` is no condition; the words are {all}, updating")),
+        ("grpc_next_upstream error timeout; }", "grpc_next_upstream, word 3: `}` stands after its end".to_owned()),
+        ("proxy_next_upstream_tries 3;", "proxy_next_upstream, word 1: `proxy_next_upstream_tries` is a line of its own: `FailoverLayer::max_attempts`".to_owned()),
+        ("proxy_next_upstream error;\nproxy_next_upstream_tries 3;", "proxy_next_upstream, word 2: `proxy_next_upstream_tries` is a line of its own: `FailoverLayer::max_attempts`".to_owned()),
+        ("error fastcgi_next_upstream_timeout", "proxy_next_upstream, word 2: `fastcgi_next_upstream_timeout` is a line of its own: `FailoverLayer::retry_window`".to_owned()),
         ("'error timeout", "proxy_next_upstream: a quote is not closed".to_owned()),
     ];
     for (line, why) in wrong {
@@ -128,11 +133,7 @@ fn wrong_line_is_told_what_is_wrong() {
             "{line}"
         );
     }
-    for line in [
-        "proxy_next_upstream_tries 3;",
-        "stream_next_upstream on;",
-        "Proxy_next_upstream error",
-    ] {
+    for line in ["stream_next_upstream on;", "Proxy_next_upstream error"] {
         assert!(RetryLine::nginx(line).is_err(), "{line}");
     }
 }
