@@ -454,7 +454,7 @@ fn what_cannot_be_meant_is_named_with_its_value() {
         ),
         (
             "budget = { per_request = 0.0 }",
-            "budget per request: 0 is not a share above 0 and up to 100",
+            "budget per request: 0 is not a share above 0 and up to 10, such as 0.5 for one half",
         ),
         (
             "deadline = \"0s\"",

@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 use http::HeaderName;
 use tower_failover::{
     ConfigError,
-    policy::{NonIdempotent, RetryLine, RetryOn, Statuses},
+    policy::{Envoy, NonIdempotent, ParseRetryLineError, RetryLine, RetryOn, Statuses},
 };
 
 /// A reverse proxy that fails over.
@@ -23,11 +23,11 @@ pub(crate) struct Args {
     pub(crate) listen: SocketAddr,
 
     /// An upstream's base URL (repeatable)
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     pub(crate) upstream: Vec<String>,
 
     /// An upstream that is used when no other is left (repeatable)
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     pub(crate) backup: Vec<String>,
 
     /// How an upstream is chosen
@@ -72,8 +72,8 @@ pub(crate) struct Conditions {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// What is tried again, comma separated, empty for nothing: connect-failure, connect-timeout,
-    /// reset, reset-reused, timeout, junk-response, refused-stream, gateway-error, a status, a class
+    /// What is tried again, comma separated, empty for nothing: connect-failure, connect-error,
+    /// connect-timeout, reset, reset-reused, timeout, junk-response, refused-stream, gateway-error, a status, a class
     /// (5xx) or range (500-504) of them, header:NAME[=VALUE], unless-header:NAME[=VALUE], grpc:CODE
     /// [default: connect-failure,refused-stream,reset,timeout,gateway-error]
     #[arg(long, value_name = "LIST")]
@@ -88,8 +88,16 @@ pub(crate) struct Conditions {
     pub(crate) haproxy_retry_on: Option<RetryLine>,
 
     /// The same as Envoy has it: `5xx,reset`. Up to 2 attempts
-    #[arg(long, value_name = "LINE", conflicts_with_all = ["retry_on", "proxy_next_upstream", "haproxy_retry_on"], value_parser = RetryLine::envoy)]
-    pub(crate) envoy_retry_on: Option<RetryLine>,
+    #[arg(long, value_name = "LINE", conflicts_with_all = ["retry_on", "proxy_next_upstream", "haproxy_retry_on"])]
+    pub(crate) envoy_retry_on: Option<String>,
+
+    /// The statuses of its `retriable-status-codes`
+    #[arg(long, value_name = "LIST", requires = "envoy_retry_on")]
+    pub(crate) envoy_retriable_status_codes: Option<String>,
+
+    /// The response headers of its `retriable-headers`
+    #[arg(long, value_name = "LIST", requires = "envoy_retry_on")]
+    pub(crate) envoy_retriable_headers: Option<String>,
 
     /// Statuses with which the upstreams answer before they process anything: tried again for every
     /// method [default: none]
@@ -109,12 +117,12 @@ pub(crate) struct Conditions {
     #[arg(long, value_name = "N")]
     pub(crate) retries_per_peer: Option<u32>,
 
-    /// The delay before an upstream that may have been tried already [default: 25ms..250ms]
+    /// The delay before an upstream that may have been tried already, doubled each time [default: 25ms..250ms]
     #[arg(long, value_name = "BASE..MAX", value_parser = delays)]
     pub(crate) backoff: Option<(Duration, Duration)>,
 
     /// The longest `Retry-After` that is waited for; `off` to ignore them [default: 60s]
-    #[arg(long, value_name = "D", value_parser = limit)]
+    #[arg(long, value_name = "D", value_parser = wait)]
     pub(crate) retry_after: Option<Limit>,
 }
 
@@ -187,13 +195,20 @@ impl From<Repeat> for NonIdempotent {
 
 impl Conditions {
     /// The line of another proxy's configuration, if one was given.
-    pub(crate) fn line(&self) -> Option<&RetryLine> {
-        let lines = [
-            &self.proxy_next_upstream,
-            &self.haproxy_retry_on,
-            &self.envoy_retry_on,
-        ];
-        lines.into_iter().flatten().next()
+    pub(crate) fn line(&self) -> Result<Option<RetryLine>, ParseRetryLineError> {
+        let read = [&self.proxy_next_upstream, &self.haproxy_retry_on];
+        if let Some(line) = read.into_iter().flatten().next() {
+            return Ok(Some(line.clone()));
+        }
+        let Some(retry_on) = &self.envoy_retry_on else {
+            return Ok(None);
+        };
+        let list = |list: &Option<String>| list.clone().unwrap_or_default();
+        let envoy = Envoy::new()
+            .retry_on(retry_on)
+            .retriable_status_codes(list(&self.envoy_retriable_status_codes))
+            .retriable_header_names(list(&self.envoy_retriable_headers));
+        envoy.line().map(Some)
     }
 }
 
@@ -210,11 +225,29 @@ fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; write it as in `500ms` or `2s`"))
 }
 
-fn limit(text: &str) -> Result<Limit, String> {
+fn wait(text: &str) -> Result<Limit, String> {
     match text {
         "off" => Ok(Limit(None)),
-        _ => duration(text).map(|limit| Limit(Some(limit))),
+        _ => match duration(text) {
+            Ok(longest) => Ok(Limit(Some(longest))),
+            Err(wrong) => Err(format!("{wrong}, or `off`")),
+        },
     }
+}
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match wait(text)? {
+        Limit(Some(Duration::ZERO)) => Err("must be longer than 0s; `off` for none".into()),
+        limit => Ok(limit),
+    }
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let (scheme, _) = text.split_once("://").unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("https") {
+        return Err("this example speaks no TLS; write it as in `http://host:port`".into());
+    }
+    Ok(text.to_owned())
 }
 
 fn delays(text: &str) -> Result<(Duration, Duration), String> {

@@ -4,7 +4,7 @@ use std::{error::Error, fs, path::Path, time::Duration};
 
 use tower_failover::{
     ConfigError, FailoverLayer,
-    config::{BudgetConfig, RetryAfterConfig, RetryConfig},
+    config::{BackoffConfig, BudgetConfig, RetryAfterConfig, RetryConfig},
     limits::DeadlineHeader,
 };
 
@@ -13,48 +13,31 @@ use crate::args::{Args, Conditions, Limit, Limits, Share};
 /// The deadline where neither says any.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The layer with everything that the flags and the file say.
+/// The layer with everything that is said: by the file, over it by the line, over both by the flags.
 pub(crate) fn failover(args: &Args) -> Result<FailoverLayer, Box<dyn Error>> {
-    let mut config = match &args.conditions.config {
+    let file = args.conditions.config.as_deref();
+    let mut config = match file {
         Some(path) => read(path)?,
         None => RetryConfig::default(),
     };
-    let line = args.conditions.line();
-    if let Some(line) = line {
-        config.max_attempts = Some(line.max_attempts());
-        config.max_retries = None;
+    if let Some(line) = args.conditions.line()? {
+        config = config.line(&line);
     }
     conditions(&mut config, &args.conditions);
     limits(&mut config, &args.limits)?;
-    let layer = config.layer()?;
-    let Some(line) = line else {
-        return Ok(layer);
-    };
-    // The line says the rest of it; what flags say stands over it.
-    let mut policy = line.policy().clone().retry_after(config.retry_after.into());
-    if let Some(statuses) = &args.conditions.refused_on {
-        policy = policy.refused_on(*statuses);
-    }
-    if let Some(repeat) = args.conditions.non_idempotent {
-        policy = policy.non_idempotent(repeat.into());
-    }
-    if let Some(retries) = args.conditions.retries_per_peer {
-        policy = policy.retries_per_peer(retries);
-    }
-    if args.conditions.reuse_tried {
-        policy = policy.reuse_tried(true);
-    }
-    if args.conditions.backoff.is_some() {
-        policy = policy.backoff(config.backoff()?);
-    }
-    Ok(layer.policy(policy))
+    // Flags are checked where they are read: what is wrong here comes from the file.
+    let layer = config.layer().map_err(|wrong| match file {
+        Some(path) => format!("{}: {wrong}", path.display()),
+        None => wrong.to_string(),
+    });
+    Ok(layer?)
 }
 
 fn read(path: &Path) -> Result<RetryConfig, Box<dyn Error>> {
     let shown = path.display();
     let text = fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
-    let config = toml::from_str(&text).map_err(|error| format!("{shown}: {error}"))?;
-    Ok(config)
+    let config = toml::from_str(&text);
+    Ok(config.map_err(|error| format!("{shown}: {}", error.to_string().trim_end()))?)
 }
 
 fn conditions(config: &mut RetryConfig, flags: &Conditions) {
@@ -64,6 +47,8 @@ fn conditions(config: &mut RetryConfig, flags: &Conditions) {
         proxy_next_upstream: _,
         haproxy_retry_on: _,
         envoy_retry_on: _,
+        envoy_retriable_status_codes: _,
+        envoy_retriable_headers: _,
         refused_on,
         non_idempotent,
         reuse_tried,
@@ -76,8 +61,12 @@ fn conditions(config: &mut RetryConfig, flags: &Conditions) {
     set(&mut config.non_idempotent, non_idempotent.map(Into::into));
     set(&mut config.reuse_tried, reuse_tried.then_some(true));
     set(&mut config.retries_per_peer, *retries_per_peer);
-    if let Some((base, max)) = backoff {
-        (config.backoff.base, config.backoff.max) = (*base, *max);
+    if let Some((base, max)) = *backoff {
+        config.backoff = BackoffConfig::Exponential {
+            base,
+            max: Some(max),
+            multiplier: 2.0,
+        };
     }
     let heeded = retry_after.map(|Limit(longest)| match longest {
         Some(longest) => RetryAfterConfig::UpTo(longest),

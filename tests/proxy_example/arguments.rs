@@ -9,6 +9,8 @@ async fn wrong_value_names_itself_and_the_form_that_is_accepted() {
             "`localhost:80`",
             "http://host:port",
         ),
+        (["--upstream", "https://a"], "https://a", "no TLS"),
+        (["--backup", "HTTPS://a"], "HTTPS://a", "no TLS"),
         (["--backup", "ftp://a"], "`ftp://a`", "http://host:port"),
         (["--balance", "best"], "best", "in-order, round-robin"),
         (
@@ -46,6 +48,14 @@ async fn wrong_value_names_itself_and_the_form_that_is_accepted() {
         (["--max-attempts", "-1"], "-1", "--max-attempts"),
         (["--non-idempotent", "yes"], "yes", "never, reused, always"),
         (["--timeout", "5"], "5", "`500ms`"),
+        (["--timeout", "none"], "none", "`off`"),
+        (["--timeout", "0"], "must be longer than 0s", "`off`"),
+        (["--retry-window", "0s"], "must be longer than 0s", "`off`"),
+        (
+            ["--per-try-timeout", "0ms"],
+            "must be longer than 0s",
+            "`off`",
+        ),
         (["--retry-window", "x"], "x", "`500ms`"),
         (["--per-try-timeout", "1 parsec"], "1 parsec", "`500ms`"),
         (["--connect-timeout", ""], "--connect-timeout", "`500ms`"),
@@ -53,7 +63,7 @@ async fn wrong_value_names_itself_and_the_form_that_is_accepted() {
         (["--backoff", "25ms"], "25ms", "`25ms..250ms`"),
         (["--backoff", "2s..1s"], "1s", "at least the base"),
         (["--budget", "lots"], "lots", "`off`"),
-        (["--budget", "-1"], "-1", "ratio from 0 to 100"),
+        (["--budget", "-1"], "-1", "ratio from 0 to 10"),
         (["--eject-after", "x"], "x", "--eject-after"),
         (["--eject-for", "x"], "x", "`500ms`"),
     ];
@@ -79,10 +89,48 @@ async fn help_names_every_flag() {
     let flags = "listen upstream backup balance retry-on max-attempts reuse-tried non-idempotent \
                  timeout retry-window per-try-timeout connect-timeout replay-cap backoff budget \
                  eject-after eject-for http2 help config proxy-next-upstream haproxy-retry-on \
-                 envoy-retry-on refused-on retries-per-peer retry-after lift-on-last deadline-from \
+                 envoy-retry-on envoy-retriable-status-codes envoy-retriable-headers refused-on retries-per-peer retry-after lift-on-last deadline-from \
                  send-deadline attempt-header attempts-header proxy-status";
     for flag in flags.split(' ') {
         assert!(help.contains(&format!("--{flag}")), "{flag}");
+    }
+}
+
+#[tokio::test]
+async fn help_names_every_word_of_the_list() {
+    let output = command(&["--help"]).output().await.unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let words = "connect-failure connect-error connect-timeout reset reset-reused timeout \
+                 junk-response refused-stream gateway-error 5xx 500-504 header: unless-header: grpc:";
+    for word in words.split(' ') {
+        assert!(help.contains(word), "{word}");
+    }
+}
+
+#[tokio::test]
+async fn envoys_lists_stand_beside_envoys_line() {
+    for (arguments, told) in [
+        (
+            &["--envoy-retriable-status-codes=503"][..],
+            "--envoy-retry-on",
+        ),
+        (&["--envoy-retriable-headers=x-retry"], "--envoy-retry-on"),
+        (
+            &["--envoy-retry-on=retriable-headers"],
+            "means nothing without retriable_header_names",
+        ),
+        (
+            &[
+                "--envoy-retry-on=retriable-status-codes",
+                "--envoy-retriable-status-codes=5xx",
+            ],
+            "`5xx` is no status",
+        ),
+    ] {
+        let output = command(arguments).output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(told), "{arguments:?}: {said}");
     }
 }
 

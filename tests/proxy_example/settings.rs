@@ -64,6 +64,52 @@ async fn lines_of_other_proxies_do_as_there() {
 }
 
 #[tokio::test]
+async fn envoys_line_has_its_lists() {
+    let codes = "--envoy-retry-on=retriable-status-codes";
+    let list = "--envoy-retriable-status-codes=429,503";
+    assert_eq!(status("GET", &[codes, list]).await, 200);
+    let other = "--envoy-retriable-status-codes=429";
+    assert_eq!(status("GET", &[codes, other]).await, 503);
+    for (list, expected) in [("x-retry", 200), ("x-other", 404)] {
+        let (asking, _) = server(|_| async {
+            let response = Response::builder().status(404).header("x-retry", "1");
+            response.body(Full::default()).unwrap()
+        })
+        .await;
+        let (well, _) = answering(200).await;
+        let list = format!("--envoy-retriable-headers={list}");
+        let flags = ["--envoy-retry-on=retriable-headers", &list];
+        let proxy = Proxy::before(&[asking, well], &flags).await;
+        assert_eq!(proxy.get("/").await.0, expected, "{list}");
+    }
+}
+
+#[tokio::test]
+async fn line_stands_over_what_the_file_says_of_the_same_and_no_more() {
+    let file = File::write("retry_on = 404\nrefused_on = 503");
+    let line = "--proxy-next-upstream=error";
+    assert_eq!(status("GET", &[&file.flag(), line]).await, 200);
+    assert_eq!(status("POST", &[&file.flag(), line]).await, 200);
+    let flags = [&file.flag(), line, "--refused-on="];
+    assert_eq!(status("GET", &flags).await, 503);
+    let file = File::write("retry_on = 503\nmax_retries = 5");
+    assert_eq!(status("GET", &[&file.flag()]).await, 200);
+    assert_eq!(status("GET", &[&file.flag(), line]).await, 503);
+    let file = File::write("max_attempts = 1");
+    let line = "--haproxy-retry-on=503";
+    assert_eq!(status("GET", &[&file.flag(), line]).await, 200);
+}
+
+#[tokio::test]
+async fn line_may_stand_in_the_file() {
+    let file = File::write("nginx = \"error http_503\"");
+    assert_eq!(status("GET", &[&file.flag()]).await, 200);
+    assert_eq!(status("POST", &[&file.flag()]).await, 503);
+    let always = "--non-idempotent=always";
+    assert_eq!(status("POST", &[&file.flag(), always]).await, 200);
+}
+
+#[tokio::test]
 async fn flags_stand_over_a_line() {
     let line = "--proxy-next-upstream=error http_503";
     assert_eq!(status("POST", &[line, "--refused-on=503"]).await, 200);
@@ -90,13 +136,21 @@ async fn wrong_file_is_named_with_the_place() {
     for (text, told) in [
         ("max_atempts = 3", "unknown field `max_atempts`"),
         ("\n\nretry_on = \"conect-failure\"", "line 3"),
-        ("backoff = { base = \"2s\" }", "backoff max: 250ms"),
+        (
+            "backoff = { base = \"2s\", max = \"1s\" }",
+            "backoff max: 1s",
+        ),
+        ("max_attempts = 3\nmax_retries = 3", "max_attempts: 3"),
+        ("per_try_timeout = \"0s\"", "per_try_timeout: 0s"),
+        ("retry_on = 503\nenvoy = \"5xx\"", "`retry_on` and `envoy`"),
     ] {
         let file = File::write(text);
         let output = command(&[&file.flag()]).output().await.unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{text}: {said}");
         assert!(said.contains(told), "{text}: {said}");
+        let name = file.0.display().to_string();
+        assert!(said.contains(&name), "{text}: {said}");
     }
 }
 
