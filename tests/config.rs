@@ -157,6 +157,19 @@ async fn longest_delay_is_ten_times_the_first_where_none_is_written() {
     assert!(took < Duration::from_secs(39), "{took:?}");
 }
 
+#[test]
+fn delays_that_are_not_written_contradict_none_that_are() {
+    for backoff in [
+        "{ base = \"1s\" }",
+        "{ max = \"1ms\" }",
+        "{ multiplier = 9 }",
+        "{}",
+    ] {
+        let config = read(&format!("backoff = {backoff}")).unwrap();
+        assert!(config.layer().is_ok(), "{backoff}");
+    }
+}
+
 fn read_back(config: &RetryConfig) {
     let text = toml::to_string(config).unwrap();
     assert_eq!(&read(&text).unwrap(), config, "{text}");

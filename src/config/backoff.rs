@@ -27,7 +27,7 @@ use crate::{ConfigError, limits::Backoff, policy::Standard};
 pub enum BackoffConfig {
     /// Growing delays, drawn by chance: a [`Backoff`].
     Exponential {
-        /// The longest delay before the first retry; by default 25 ms.
+        /// The longest delay before the first retry; by default 25 ms, or `max` where that is shorter.
         base: Duration,
         /// The longest delay before any; by default 10 times `base`, as Envoy has it.
         max: Option<Duration>,
@@ -100,9 +100,11 @@ impl<'de> Deserialize<'de> for BackoffConfig {
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<BackoffConfig, A::Error> {
                 let table = Table::deserialize(MapAccessDeserializer::new(map))?;
+                let max = table.max.map(|Time(max)| max);
+                let usual = max.map_or(Backoff::BASE, |max| max.min(Backoff::BASE));
                 Ok(BackoffConfig::Exponential {
-                    base: table.base.map_or(Backoff::BASE, |Time(base)| base),
-                    max: table.max.map(|Time(max)| max),
+                    base: table.base.map_or(usual, |Time(base)| base),
+                    max,
                     multiplier: table.multiplier.unwrap_or(Backoff::MULTIPLIER),
                 })
             }

@@ -142,7 +142,7 @@ pub struct RetryConfig {
     pub backoff: BackoffConfig,
     /// How long an upstream's [`Retry-After`](crate::policy::RetryAfter) is heeded, or `false`.
     pub retry_after: RetryAfterConfig,
-    /// The [retry budget](Budget), or `false` to do [without](FailoverLayer::without_budget).
+    /// The [retry budget](crate::limits::Budget), or `false` to do [without](FailoverLayer::without_budget).
     #[serde(serialize_with = "off::serialize")]
     pub budget: Option<BudgetConfig>,
     /// How many [bytes of a request's body](FailoverLayer::replay_cap) are kept.
