@@ -3,6 +3,7 @@
 
 use super::error::Fault;
 
+/// A line, taken apart.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Split<'a> {
     pub(super) words: Vec<&'a str>,
