@@ -90,7 +90,7 @@ fn unknown(f: &mut fmt::Formatter<'_>, word: &str) -> fmt::Result {
         return write!(f, "did you mean `{meant}`?");
     }
     let words: Vec<_> = vocabulary::words().collect();
-    write!(f, "there are {}, ", Listed(&words))?;
+    write!(f, "the conditions are {}, ", Listed(&words))?;
     f.write_str("a status (503), a class (5xx), a range (500-504), header:NAME, ")?;
     f.write_str("header:NAME=VALUE, unless-header:NAME, unless-header:NAME=VALUE, grpc:CODE")
 }

@@ -230,7 +230,7 @@ fn wrong_entry_is_named_with_its_position_and_what_was_meant() {
 
 #[test]
 fn wrong_entry_that_is_near_to_none_is_told_what_there_is() {
-    let all = "there are connect-failure, connect-error, connect-timeout, refused-stream, reset, \
+    let all = "the conditions are connect-failure, connect-error, connect-timeout, refused-stream, reset, \
                reset-reused, timeout, junk-response, gateway-error, a status (503), a class (5xx), \
                a range (500-504), header:NAME, header:NAME=VALUE, unless-header:NAME, \
                unless-header:NAME=VALUE, grpc:CODE";

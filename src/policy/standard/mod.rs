@@ -55,11 +55,14 @@ pub struct Standard {
     delays: Option<Box<dyn Iterator<Item = Duration> + Send + Sync>>,
 }
 
+/// A condition on a response's head.
+type Condition = dyn Fn(&response::Parts) -> bool + Send + Sync;
+
 #[derive(Clone)]
 struct Settings {
     retry_on: RetryOn,
     refused_on: Statuses,
-    refused_if: Option<Arc<dyn Fn(&response::Parts) -> bool + Send + Sync>>,
+    refused_if: Option<Arc<Condition>>,
     non_idempotent: NonIdempotent,
     delays: Arc<dyn Delays>,
     retry_after: RetryAfter,
