@@ -389,7 +389,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
         ),
         (
             "refused_on = [503.5]",
-            "floating point `503.5`, expected a word, or a status from 100 to 999",
+            "floating point `503.5`, expected one entry: a word, or a status from 100 to 999",
         ),
         ("nginx = \"eror\"", "did you mean `error`?"),
         ("haproxy = [503]", "expected a string"),
@@ -493,4 +493,34 @@ fn what_cannot_be_meant_is_named_with_its_value() {
     assert!(agreeing.layer().is_ok());
     let patient = read("deadline = \"1s\"\nper_try_timeout = \"2s\"").unwrap();
     assert!(patient.layer().is_ok());
+}
+
+#[test]
+fn entry_of_an_array_is_one_and_not_empty() {
+    for list in [
+        r#"["503", ""]"#,
+        r#"["", "503"]"#,
+        r#"[""]"#,
+        r#"["503,504"]"#,
+    ] {
+        let error = read(&format!("retry_on = {list}")).unwrap_err().to_string();
+        assert!(error.contains("expected one entry"), "{list}: {error}");
+    }
+    assert!(read("retry_on = []").unwrap().retry_on.is_none());
+}
+
+#[test]
+fn longest_duration_is_read_as_it_was_written() {
+    let mut config = RetryConfig::default();
+    config.retry_after = RetryAfterConfig::UpTo(Duration::MAX);
+    assert_eq!(read(&toml::to_string(&config).unwrap()).unwrap(), config);
+}
+
+#[test]
+fn timeout_is_not_lifted_without_a_deadline() {
+    let lifted = "per_try_timeout = \"1s\"\nlift_per_try_timeout_on_last = true";
+    let error = read(lifted).unwrap().layer().unwrap_err();
+    assert_eq!(error.setting(), "lift_per_try_timeout_on_last");
+    let ended = read(&format!("{lifted}\ndeadline = \"9s\"")).unwrap();
+    assert!(ended.layer().is_ok());
 }

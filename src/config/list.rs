@@ -8,7 +8,7 @@ use std::{
 
 use serde::{
     Deserialize, Deserializer, Serializer,
-    de::{Error, SeqAccess, Visitor},
+    de::{Error, SeqAccess, Unexpected, Visitor},
 };
 
 pub(super) struct List<T>(pub(super) T);
@@ -68,10 +68,13 @@ impl<'de> Deserialize<'de> for Entry {
             type Value = Entry;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a word, or a status from 100 to 999")
+                f.write_str("one entry: a word, or a status from 100 to 999")
             }
 
             fn visit_str<E: Error>(self, word: &str) -> Result<Entry, E> {
+                if word.trim().is_empty() || word.contains(',') {
+                    return Err(E::invalid_value(Unexpected::Str(word), &self));
+                }
                 Ok(Entry(word.to_owned()))
             }
 

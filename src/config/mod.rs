@@ -200,6 +200,14 @@ impl RetryConfig {
             layer = layer.per_try_timeout(positive("per_try_timeout", timeout)?);
         }
         if self.lift_per_try_timeout_on_last {
+            if self.deadline.is_none() {
+                let expected = "possible without a deadline: nothing would end the last attempt";
+                return Err(ConfigError::new(
+                    "lift_per_try_timeout_on_last",
+                    true,
+                    expected,
+                ));
+            }
             layer = layer.lift_per_try_timeout_on_last();
         }
         for header in &self.deadline_from {

@@ -5,7 +5,7 @@ use super::{
     Known,
 };
 use crate::{
-    lines::{Line, REDISPATCH, STAY},
+    lines::{Line, STAY},
     outcome::Got::Status,
     scenarios::{Bad, Scenario},
 };
@@ -22,12 +22,6 @@ pub(super) const KNOWN: &[Known] = &[
         differ: Said(Status(503), Status(504)),
     },
     Known {
-        reason: "once all were tried, HAProxy takes another server than the last one; here the \
-                 first in order comes again",
-        covers: |line, on| line.more == REDISPATCH && on.bad == Bad::Both && again(line, on),
-        differ: Attempts([2, 2], [3, 1]),
-    },
-    Known {
         reason: "without `option redispatch` HAProxy goes back to the same server; here an \
                  untried upstream comes first",
         covers: |line, on| line.more.is_empty() && leaves(line, on),
@@ -36,7 +30,7 @@ pub(super) const KNOWN: &[Known] = &[
     Known {
         reason: "the same, when that one is no better",
         covers: |line, on| line.more.is_empty() && on.bad == Bad::Both && again(line, on),
-        differ: Attempts([4, 0], [3, 1]),
+        differ: Attempts([4, 0], [2, 2]),
     },
     Known {
         reason: "a race of ours: a connection that is closed before the request is written is \
@@ -44,11 +38,6 @@ pub(super) const KNOWN: &[Known] = &[
                  response",
         covers: |line, on| on.behaviour == "accept_close" && line.says("conn-failure"),
         differ: Race(Some(false)),
-    },
-    Known {
-        reason: "the same race under `empty-response`, which then does not",
-        covers: |line, on| on.behaviour == "accept_close" && line.says("empty-response"),
-        differ: Race(Some(true)),
     },
 ];
 
