@@ -47,6 +47,7 @@ mod future;
 mod health;
 mod pick;
 mod set;
+mod tried;
 mod untried;
 
 use std::{

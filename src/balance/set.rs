@@ -7,6 +7,7 @@ use super::{
     endpoint::{Endpoint, Member},
     health::Health,
     pick::{Candidates, Pick},
+    tried::Tried,
 };
 use crate::trail::{Peer, Roster, Trail};
 
@@ -60,27 +61,10 @@ impl<S: Clone> Set<S> {
         let pick =
             |may: &dyn Fn(&Member<S>) -> bool| pick_where(pick, &members, request, attempt, may);
         let picked = pick(&|member| untried(member) && well(member)).or_else(|| pick(&untried));
-        if picked.is_some() || !trail.is_some_and(Trail::allows_tried) {
-            return picked;
-        }
-        // All were tried. Of those that did not ask to be left alone, the ones that were tried least, but
-        // the last one; and a peer that is well before one that is not.
-        let rested = |member: &Member<S>| trail.is_none_or(|t| !t.is_resting(member.peer()));
-        let last = trail.and_then(Trail::last_visited);
-        let other = |member: &Member<S>| Some(member.peer()) != last.as_ref();
-        let visits = |member: &Member<S>| trail.map_or(0, |t| t.visits(member.peer()));
-        let least = |may: &dyn Fn(&Member<S>) -> bool| {
-            let least = members
-                .iter()
-                .filter(|member| may(member))
-                .map(visits)
-                .min()?;
-            pick(&|member| may(member) && visits(member) == least)
-        };
-        least(&|member| well(member) && rested(member) && other(member))
-            .or_else(|| least(&|member| rested(member) && other(member)))
-            .or_else(|| least(&rested))
-            .or_else(|| least(&|_| true))
+        picked.or_else(|| {
+            let trail = trail.filter(|trail| trail.allows_tried())?;
+            Tried::of(trail).pick(&members, pick)
+        })
     }
 }
 

@@ -15,8 +15,9 @@ use crate::{
 
 /// What the client would get now, if no further attempt were made.
 pub(super) struct Offer<R> {
-    /// A response that is delivered if nothing better comes, and what it proves of its request.
-    held: Option<(Response<R>, Stage)>,
+    /// A response that is delivered if nothing better comes, and whether it tells its reader that the
+    /// request may be sent again.
+    held: Option<(Response<R>, bool)>,
     /// The last attempt's failure.
     failure: Option<(FailureKind, Option<BoxError>)>,
     /// How far the request got, over all attempts.
@@ -41,12 +42,13 @@ impl<R> Offer<R> {
 
     /// An attempt brought a response that is not wanted.
     ///
-    /// It is kept only if its request was sent in full: to take the body from an unfinished upload
+    /// `stage` is what it proves, and `invites` whether that alone lets the request be sent again. It is
+    /// kept only if its request was sent in full: to take the body from an unfinished upload
     /// breaks the exchange that the response's own body depends on, in HTTP/1 and HTTP/2 alike.
     pub(super) fn decline(
         &mut self,
         response: Response<R>,
-        stage: Stage,
+        (stage, invites): (Stage, bool),
         sent_in_full: bool,
         peer: Option<Peer>,
         cx: &mut Context<'_>,
@@ -57,7 +59,8 @@ impl<R> Offer<R> {
         let outcome = Outcome::Answered(response.status());
         self.report.push(peer, outcome);
         let unwanted = if sent_in_full {
-            self.held.replace((response, stage)).map(|(held, _)| held)
+            let held = self.held.replace((response, invites));
+            held.map(|(held, _)| held)
         } else {
             Some(response)
         };
@@ -114,11 +117,12 @@ impl<R> Offer<R> {
 
     /// No further attempt is made: the held response, or the last failure.
     ///
-    /// A response that says that its request was not processed is not delivered after an attempt that may
-    /// have been: whoever reads it would send the request once more.
+    /// A response that says that its request was not processed, which must not be repeated otherwise, is
+    /// not delivered after an attempt that may have been processed: whoever reads it would send the
+    /// request once more.
     pub(super) fn close(&mut self) -> Result<Response<R>, Error> {
-        if let Some((held, stage)) = self.held.take() {
-            if stage == Stage::MaybeProcessed || self.stage != Stage::MaybeProcessed {
+        if let Some((held, invites)) = self.held.take() {
+            if !invites || self.stage != Stage::MaybeProcessed {
                 return Ok(self.report(held));
             }
         }

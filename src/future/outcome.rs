@@ -8,7 +8,7 @@ use super::{attempts::Attempts, clock::Late, next::Next};
 use crate::{
     BoxError,
     failure::{self, Evidence, Failure, FailureKind, Stage},
-    policy::{Policy, Verdict},
+    policy::{self, Policy, Verdict},
     replay::{Replay, ReplayBody, ReplayError},
     trail::{Ended, NoPeer, Route, Trail},
 };
@@ -78,7 +78,9 @@ where
             Ok(route) => {
                 let sent = self.replay.as_ref().is_none_or(Replay::is_sent_in_full);
                 let stage = verdict.proved(Stage::MaybeProcessed);
-                self.offer.decline(response, stage, sent, peer, cx);
+                let invites = stage != Stage::MaybeProcessed && !self.is_safe_to_repeat();
+                self.offer
+                    .decline(response, (stage, invites), sent, peer, cx);
                 self.offer.show(Ok(()));
                 self.advance(route, verdict)
             }
@@ -230,6 +232,11 @@ where
         } else {
             Next::Wait
         }
+    }
+
+    fn is_safe_to_repeat(&self) -> bool {
+        let repeat = self.repeat.as_ref();
+        repeat.is_none_or(|repeat| policy::is_safe_to_repeat(&repeat.head))
     }
 
     fn has_source_failed(&self, error: &(dyn std::error::Error + 'static)) -> bool {

@@ -66,6 +66,7 @@ mod words;
 
 use http::{request, response};
 
+pub(crate) use self::safety::is_safe_to_repeat;
 pub use self::{
     attempt::Attempt,
     combine::{And, Limited, OnlyIf, Or, PolicyExt, Unless},

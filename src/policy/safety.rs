@@ -9,7 +9,7 @@ pub struct SafeToRepeat(pub bool);
 
 /// Idempotent methods are those of RFC 9110, section 9.2.2, and QUERY; a request with an
 /// `Idempotency-Key` is recognised by the origin when it comes again.
-pub(super) fn is_safe_to_repeat(head: &Head) -> bool {
+pub(crate) fn is_safe_to_repeat(head: &Head) -> bool {
     if let Some(SafeToRepeat(said)) = head.extensions().get() {
         return *said;
     }

@@ -227,21 +227,6 @@ impl Trail {
         !self.record().rest(Some(peer)).is_over()
     }
 
-    /// How often the request has been to `peer`.
-    pub fn visits(&self, peer: &Peer) -> usize {
-        let record = self.record();
-        let past = record.past.iter().filter_map(|visit| visit.peer.as_ref());
-        past.chain(&record.chosen)
-            .filter(|tried| *tried == peer)
-            .count()
-    }
-
-    /// The peer of the last attempt before this one.
-    #[cfg(feature = "balance")]
-    pub(crate) fn last_visited(&self) -> Option<Peer> {
-        self.record().past.last()?.peer.clone()
-    }
-
     /// Records that the current attempt's peer asked to be left alone.
     pub(crate) fn let_rest(&self, rest: Rest) {
         let mut record = self.record();

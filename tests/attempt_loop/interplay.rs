@@ -40,6 +40,17 @@ async fn answer_that_says_unprocessed_is_not_delivered_after_one_that_may_be_pro
 
 /// The same through two tiers, each of which declares 425, and nothing that says `even_non_idempotent`.
 #[tokio::test(start_paused = true)]
+async fn answer_that_says_unprocessed_is_delivered_where_repeating_does_no_harm() {
+    let script = Script::new()
+        .then(|_| async { status(425) })
+        .then(|_| async { Err(reset()) })
+        .then(|_| async { Err(reset()) });
+    let layer = FailoverLayer::new(on("reset").refused_on("425".parse().unwrap()));
+    let response = run(layer, &script, get()).await.unwrap();
+    assert_eq!(response.status(), 425);
+}
+
+#[tokio::test(start_paused = true)]
 async fn post_is_processed_once_over_two_tiers_that_declare_the_same_refusal() {
     let processed = Arc::new(AtomicUsize::new(0));
     let calls = Arc::new(AtomicUsize::new(0));
