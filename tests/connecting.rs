@@ -205,3 +205,59 @@ async fn connect_timeout_binds_requests_that_wait_for_the_same_connection() {
     }
     assert_eq!(start.elapsed(), 600 * MS);
 }
+
+/// A connection over which nothing can be written, as that of a connector which leaves its handshake to
+/// the first write.
+struct Stuck;
+
+impl hyper::rt::Read for Stuck {
+    fn poll_read(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl hyper::rt::Write for Stuck {
+    fn poll_write(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+    fn poll_flush(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+    fn poll_shutdown(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper_util::client::legacy::connect::Connection for Stuck {
+    fn connected(&self) -> hyper_util::client::legacy::connect::Connected {
+        hyper_util::client::legacy::connect::Connected::new()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn http_handshake_that_hangs_is_the_peers_when_the_time_to_connect_is_over() {
+    for http2 in [false, true] {
+        let pool = connects_within(300)
+            .http2(http2)
+            .build_with(service_fn(|_: Uri| {
+                std::future::ready(Ok::<_, io::Error>(Stuck))
+            }));
+        let upstream = pool.upstream("http://upstream").unwrap();
+        let post = Request::post("/").body("hello".to_owned()).unwrap();
+        let sent = layer()
+            .max_attempts(1)
+            .per_try_timeout(200 * MS)
+            .layer(upstream)
+            .oneshot(post);
+        let ended = timeout(Duration::from_secs(3_600), sent).await;
+        assert!(ended.is_ok(), "http2: {http2}: waits for an hour");
+    }
+}

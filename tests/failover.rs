@@ -9,6 +9,7 @@ mod attempt_loop {
     mod bodies;
     mod combining;
     mod connecting;
+    mod crossings;
     mod deciding;
     mod interplay;
     mod limits;

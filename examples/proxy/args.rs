@@ -121,7 +121,7 @@ pub(crate) struct Conditions {
     #[arg(long, value_name = "BASE..MAX", value_parser = delays)]
     pub(crate) backoff: Option<(Duration, Duration)>,
 
-    /// The longest `Retry-After` that is waited for; `off` to ignore them [default: 60s]
+    /// The longest `Retry-After` that is waited for; `off` to ignore them [default: 5s]
     #[arg(long, value_name = "D", value_parser = wait)]
     pub(crate) retry_after: Option<Limit>,
 }
@@ -144,7 +144,7 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "D", value_parser = limit)]
     pub(crate) per_try_timeout: Option<Limit>,
 
-    /// Let an attempt that no other can follow go on until --timeout
+    /// Let the last attempt go on until --timeout
     #[arg(long)]
     pub(crate) lift_on_last: bool,
 

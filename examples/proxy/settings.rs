@@ -25,9 +25,9 @@ pub(crate) fn failover(args: &Args) -> Result<FailoverLayer, Box<dyn Error>> {
     }
     conditions(&mut config, &args.conditions);
     limits(&mut config, &args.limits)?;
-    // Flags are checked where they are read: what is wrong here comes from the file.
+    // Flags are checked where they are read, but for what they mean together with the file.
     let layer = config.layer().map_err(|wrong| match file {
-        Some(path) => format!("{}: {wrong}", path.display()),
+        Some(path) => format!("with {}: {wrong}", path.display()),
         None => wrong.to_string(),
     });
     Ok(layer?)

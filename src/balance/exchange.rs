@@ -115,7 +115,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let ended = self.trail.as_ref().and_then(|trail| match trail.ended() {
             // It had its time before that, and more.
-            Some(Ended::Deadline) if trail.was_overdue() => Some(Ended::TimedOut),
+            Some(Ended::Deadline | Ended::Abandoned) if trail.was_overdue() => {
+                Some(Ended::TimedOut)
+            }
             ended => ended,
         });
         // Dropped before its answer, or before as much of it as a layer above waits for: the peer's

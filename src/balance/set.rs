@@ -50,7 +50,8 @@ impl<S: Clone> Set<S> {
     }
 
     /// Picks a peer for a request: of the earliest tier that has one, and a tried or an ejected one
-    /// only when no other is left.
+    /// only when no other is left. Of the tried ones, those that were tried least come first, whatever
+    /// their tier.
     pub(super) fn pick<B>(&self, pick: &dyn Pick, request: &Request<B>) -> Option<Member<S>> {
         let members = self.members.load();
         let trail = Trail::of(request.extensions());
@@ -108,6 +109,11 @@ impl<S> Default for Set<S> {
 }
 
 impl<S: Clone + Send + Sync> Roster for Set<S> {
+    fn has(&self, peer: &Peer) -> bool {
+        let members = self.members.load();
+        members.iter().any(|member| member.peer() == peer)
+    }
+
     fn has_untried(&self, trail: &Trail) -> Option<bool> {
         let members = self.members.load();
         let excluded = trail.excluded();

@@ -38,6 +38,9 @@ impl Tried {
             .or_else(|| least(&|member| rested(member) && other(member)))
             .or_else(|| least(&rested))
             .or_else(|| least(&|_| true))
+            // A strategy may want none of those.
+            .or_else(|| pick(&rested))
+            .or_else(|| pick(&|_| true))
     }
 
     fn count<S>(&self, member: &Member<S>) -> usize {

@@ -92,12 +92,13 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         self.clock.begin();
     }
 
-    /// Lets the attempt under way take longer, if it is one that may; returns whether it does.
-    pub(super) fn lift(&mut self) -> bool {
+    /// Lets the attempt under way take longer, if it is one that may; returns whether it does. Where it was
+    /// `sent`, its peer has had its time.
+    pub(super) fn lift(&mut self, sent: bool) -> bool {
         let lifts = self.limits.lift_on_last && self.is_last();
         if lifts {
             self.clock.lift();
-            if let Some(trail) = self.trail() {
+            if let Some(trail) = self.trail().filter(|_| sent) {
                 trail.set_overdue();
             }
             debug!(
@@ -113,9 +114,11 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         let (Some(repeat), Some(replay)) = (&self.repeat, &self.replay) else {
             return true;
         };
-        let trail = &repeat.trail;
+        let (most, trail) = (repeat.max_attempts, &repeat.trail);
         let untried = trail.has_untried();
-        !Limits::allow_attempt(repeat.max_attempts, trail.attempt(), untried)
+        let each_once = most == 0 && untried == Some(false);
+        each_once
+            || !Limits::allow_attempt(most, trail.attempt(), untried)
             || replay.check().is_err()
     }
 

@@ -176,6 +176,7 @@ impl Clock {
             replay,
             started: self.started,
             deadline: self.deadline,
+            window: self.window,
         }
     }
 }

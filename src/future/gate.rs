@@ -28,7 +28,7 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
         // To a peer that the request has not been to: where peers have names, an attempt that may go
         // to no tried one goes to another.
         let elsewhere = match (route, untried) {
-            (Route::Same, _) => false,
+            (Route::Same { .. }, _) => false,
             (Route::Other { .. }, Some(untried)) => untried,
             (Route::Other { or_tried }, None) => !or_tried && attempt.peer().is_some(),
         };

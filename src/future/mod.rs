@@ -148,7 +148,7 @@ where
                             || attempts.overdue(),
                             || attempts.next_check(),
                         ));
-                        if ended == Ended::TimedOut && attempts.lift() {
+                        if ended == Ended::TimedOut && attempts.lift(true) {
                             continue;
                         }
                         // Whoever is dropped with the future learns why from the trail; and only an
@@ -178,7 +178,7 @@ where
                             || attempts.late(),
                             || attempts.next_late(),
                         ));
-                        if late == Late::Try && attempts.lift() {
+                        if late == Late::Try && attempts.lift(false) {
                             continue;
                         }
                         attempts.on_late(late)

@@ -210,8 +210,10 @@ where
                     replay.revoke_all();
                     return Next::Now;
                 }
-            } else if repeat.trail.unbind() {
+            }
+            if repeat.trail.unbind() {
                 // The peer that was to be tried again is gone; another may be left.
+                repeat.refusals = 0;
                 replay.revoke_all();
                 return Next::Now;
             }

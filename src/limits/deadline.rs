@@ -75,7 +75,7 @@ impl DeadlineHeader {
         let grpc = Self::grpc_timeout();
         match strsim::damerau_levenshtein(name.as_str(), grpc.name.as_str()) {
             0 => Ok(grpc),
-            1 | 2 => {
+            1 | 2 if name.as_str().starts_with("grpc") => {
                 let expected = "a header in milliseconds; did you mean `grpc-timeout`?";
                 Err(ConfigError::new("deadline header", name, expected))
             }
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(named("grpc-timeout"), Ok(DeadlineHeader::grpc_timeout()));
         let error = named("grpc-timout").unwrap_err().to_string();
         assert!(error.contains("grpc-timout is not"), "{error}");
-        assert!(named("x-timeout").is_ok());
+        assert!(named("rpc-timeout").is_ok() && named("x-grpc-timeout").is_ok());
     }
 
     #[test]

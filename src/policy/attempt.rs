@@ -17,6 +17,7 @@ pub struct Attempt<'a> {
     pub(crate) replay: &'a dyn Check,
     pub(crate) started: Instant,
     pub(crate) deadline: Option<Instant>,
+    pub(crate) window: Option<Instant>,
 }
 
 impl Attempt<'_> {
@@ -72,6 +73,13 @@ impl Attempt<'_> {
     pub fn time_left(&self) -> Option<Duration> {
         let deadline = self.deadline?;
         Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// The longest delay after which another attempt may begin.
+    pub(super) fn longest_delay(&self) -> Duration {
+        let now = Instant::now();
+        let ends = self.deadline.into_iter().chain(self.window).min();
+        ends.map_or(Duration::MAX, |at| at.saturating_duration_since(now))
     }
 
     /// Whether the request's body can be sent again.

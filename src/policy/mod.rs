@@ -118,7 +118,7 @@ pub trait Policy {
     /// peer is picked yet.
     ///
     /// It is called again for the same attempt when a balancer that picks blindly has picked a tried
-    /// peer, and not at all for requests that are sent once: where [`may_retry`](Self::may_retry) says
+    /// peer, or when the peer that was to be tried again is gone, and not at all for requests that are sent once: where [`may_retry`](Self::may_retry) says
     /// no, or the layer allows one attempt only.
     fn prepare(&mut self, attempt: &Attempt<'_>, head: &mut request::Parts) {
         let _ = (attempt, head);

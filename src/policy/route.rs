@@ -26,8 +26,8 @@ use crate::failure::Failure;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The layer that sees it takes it: it says nothing to another one below. A layer of another policy does
-/// not look for it.
+/// A layer that may send the request again takes it: it then says nothing to another one below. A layer of
+/// another policy does not look for it.
 ///
 /// With axum, `axum::Extension` as a layer of the router of those routes does the same.
 #[derive(Clone)]

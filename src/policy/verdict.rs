@@ -62,8 +62,8 @@ impl Verdict {
         self
     }
 
-    /// Fail over to a peer already tried when no other is left. It says nothing of a
-    /// [`retry`](Self::retry), nor of a [`deliver`](Self::deliver).
+    /// Fail over to a peer already tried when no other is left. Of a [`retry`](Self::retry) it says where
+    /// the request may go when the peer is gone; it says nothing of a [`deliver`](Self::deliver).
     pub const fn or_tried(mut self) -> Self {
         self.or_tried = true;
         self
@@ -108,7 +108,7 @@ impl Verdict {
         self.delay
     }
 
-    /// What either wants: this verdict's way and delay, and all that one of them allows.
+    /// What either wants: this verdict's way, and whether repeating is allowed by one of them.
     pub(super) fn or(self, other: Self) -> Self {
         if self.is_deliver() {
             return other;
@@ -119,7 +119,7 @@ impl Verdict {
         Self {
             next: self.next,
             delay: self.delay,
-            or_tried: self.or_tried || other.or_tried,
+            or_tried: self.or_tried,
             even_non_idempotent: self.even_non_idempotent || other.even_non_idempotent,
             unprocessed: self.unprocessed || other.unprocessed,
         }
@@ -147,6 +147,11 @@ impl Verdict {
         }
     }
 
+    /// Whether a request may be sent again on the strength of it that is not safe to repeat.
+    pub(super) const fn allows_repeating(&self) -> bool {
+        self.even_non_idempotent || self.unprocessed
+    }
+
     pub(crate) const fn repeats_unsafe(&self) -> bool {
         self.even_non_idempotent
     }
@@ -155,7 +160,9 @@ impl Verdict {
     pub(crate) const fn route(&self) -> Option<Route> {
         match self.next {
             Next::Deliver => None,
-            Next::Retry => Some(Route::Same),
+            Next::Retry => Some(Route::Same {
+                or_tried: self.or_tried,
+            }),
             Next::Failover => Some(Route::Other {
                 or_tried: self.or_tried,
             }),

@@ -62,6 +62,12 @@ pub trait Roster: Send + Sync {
     /// Returns whether a peer is available that `trail` has not been to, or `None` if that cannot be
     /// known: the next pick will tell.
     fn has_untried(&self, trail: &Trail) -> Option<bool>;
+
+    /// Returns whether `peer` is one that could be picked again; by default every peer is.
+    fn has(&self, peer: &Peer) -> bool {
+        let _ = peer;
+        true
+    }
 }
 
 /// One attempt's handle on what its request has been through.
@@ -79,8 +85,8 @@ pub struct Trail {
 /// Where the next attempt may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// To the peer that the last attempt chose, and to no other.
-    Same,
+    /// To the peer that the last attempt chose, and to no other while it is there.
+    Same { or_tried: bool },
     /// To a peer not tried yet; to a tried one only if `or_tried` and no other is left.
     Other { or_tried: bool },
 }
@@ -245,10 +251,18 @@ impl Trail {
     /// Until when every peer that was tried is to be left alone, where whoever picks knows how to find the
     /// one that need not be; else, until when any of them is.
     pub(crate) fn rest_of_tried(&self, picks_knowingly: bool) -> Rest {
-        let record = self.record();
-        let past = record.past.iter().map(|visit| visit.peer.as_ref());
-        let tried = past.chain([record.chosen.as_ref()]);
-        let rests = tried.map(|peer| record.rest(peer));
+        let tried = self.peers();
+        let roster = self.record().roster.clone();
+        // Without names, all are one.
+        let rests: Vec<_> = if tried.is_empty() {
+            vec![self.record().rest(None)]
+        } else {
+            let there = tried
+                .iter()
+                .filter(|peer| roster.as_ref().is_none_or(|r| r.has(peer)));
+            there.map(|peer| self.record().rest(Some(peer))).collect()
+        };
+        let rests = rests.into_iter();
         let rest = if picks_knowingly {
             rests.min()
         } else {
@@ -265,7 +279,9 @@ impl Trail {
     /// The peer that this attempt is bound to is gone: it may go to another that was not tried. Returns
     /// whether it was bound.
     pub(crate) fn unbind(&self) -> bool {
-        self.record().pinned.take().is_some()
+        let mut record = self.record();
+        record.stayed = 0;
+        record.pinned.take().is_some()
     }
 
     /// Records that the current attempt's peer has had its time.
@@ -478,15 +494,16 @@ impl Trail {
         let mut record = self.record();
         let chosen = record.chosen.take();
         record.pinned = match route {
-            Route::Same => chosen.clone(),
+            Route::Same { .. } => chosen.clone(),
             Route::Other { .. } => None,
         };
         record.stayed = match route {
-            Route::Same => record.stayed.saturating_add(1),
+            Route::Same { .. } => record.stayed.saturating_add(1),
             Route::Other { .. } => 0,
         };
         record.overdue = false;
-        record.or_tried = route == Route::Other { or_tried: true };
+        let (Route::Same { or_tried } | Route::Other { or_tried }) = route;
+        record.or_tried = or_tried;
         record.relented = false;
         record.called = false;
         record.turn = Turn::default();
@@ -570,7 +587,7 @@ mod tests {
         let [a, b] = [Peer::new("a"), Peer::new("b")];
         let first = Trail::new();
         assert!(first.choose(&a, None));
-        let second = first.next(Route::Same);
+        let second = first.next(Route::Same { or_tried: false });
         assert!(second.allows(&a) && !second.allows(&b) && !second.allows_tried());
     }
 

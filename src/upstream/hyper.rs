@@ -4,6 +4,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use http::{
@@ -18,6 +19,7 @@ use hyper_util::client::legacy::{
     connect::{CaptureConnection, Connect, HttpConnector, capture_connection},
 };
 use pin_project_lite::pin_project;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{
@@ -46,6 +48,7 @@ struct Target {
     base: Base,
     preserve_host: bool,
     http2: bool,
+    connect_timeout: Duration,
 }
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -56,6 +59,7 @@ impl<B, C> Upstream<B, C> {
         client: Client<Connector<C>, B>,
         http2: bool,
         preserve_host: bool,
+        connect_timeout: Duration,
     ) -> Result<Self, ConfigError> {
         let target = Target {
             // With and without it, it is the same peer.
@@ -63,6 +67,7 @@ impl<B, C> Upstream<B, C> {
             base: Base::parse(base)?,
             preserve_host,
             http2,
+            connect_timeout,
         };
         Ok(Self {
             client,
@@ -166,7 +171,10 @@ where
                 let timed = trail.as_ref().filter(|trail| trail.is_timed());
                 let awaited = timed.map(|trail| {
                     trail.connecting();
-                    capture_connection(&mut request)
+                    Awaited {
+                        connection: capture_connection(&mut request),
+                        ends: Instant::now().checked_add(self.target.connect_timeout),
+                    }
                 });
                 let response = self.client.request(request);
                 State::Sent {
@@ -225,10 +233,25 @@ pin_project! {
             // request to it, in one poll of `response`: after a poll that has not said so nothing was
             // sent. When a connection from the pool hands the request back, the client looks for
             // another, and the time that this takes counts as the peer's.
-            awaited: Option<CaptureConnection>,
+            awaited: Option<Awaited>,
             upgrade: Option<HeaderValue>,
         },
         Refused { error: Option<NotSent> },
+    }
+}
+
+/// A connection that is awaited.
+struct Awaited {
+    connection: CaptureConnection,
+    /// When it is the peer's turn in any case: a connection that was made in time, and on which HTTP/2
+    /// cannot begin, is never told.
+    ends: Option<Instant>,
+}
+
+impl Awaited {
+    fn is_over(&self) -> bool {
+        self.connection.connection_metadata().is_some()
+            || self.ends.is_some_and(|ends| ends <= Instant::now())
     }
 }
 
@@ -244,9 +267,9 @@ impl Future for UpstreamFuture {
                 upgrade,
             } => {
                 let polled = response.poll(cx);
-                if let (Some(connection), Some(trail)) = (&awaited, &trail) {
+                if let (Some(connecting), Some(trail)) = (&awaited, &trail) {
                     // Also when it has answered at once: a layer above may go on waiting for more.
-                    if connection.connection_metadata().is_some() {
+                    if connecting.is_over() {
                         trail.connected();
                         *awaited = None;
                     }

@@ -20,6 +20,7 @@ pub struct Pool<B, C = HttpConnector> {
     client: Client<Connector<C>, B>,
     http2: bool,
     preserve_host: bool,
+    connect_timeout: Duration,
     /// Whether the connector is of the user's own, and may speak TLS.
     custom: bool,
 }
@@ -110,6 +111,7 @@ impl PoolOptions {
             client: builder.build(Connector::new(connector, self.connect_timeout)),
             http2: self.http2,
             preserve_host: self.preserve_host.unwrap_or(!self.http2),
+            connect_timeout: self.connect_timeout,
             custom: true,
         }
     }
@@ -150,7 +152,13 @@ impl<B, C: Clone> Pool<B, C> {
     /// The text is not an absolute `http` or `https` URI, or it has user information, a query or a
     /// fragment; or it is `https`, and the pool has no connector that could speak TLS.
     pub fn upstream(&self, base: &str) -> Result<Upstream<B, C>, ConfigError> {
-        let upstream = Upstream::new(base, self.client.clone(), self.http2, self.preserve_host)?;
+        let upstream = Upstream::new(
+            base,
+            self.client.clone(),
+            self.http2,
+            self.preserve_host,
+            self.connect_timeout,
+        )?;
         if upstream.is_https() && !self.custom {
             let expected =
                 "reachable without TLS: give `PoolOptions::build_with` a connector for it";
@@ -166,6 +174,7 @@ impl<B, C: Clone> Clone for Pool<B, C> {
             client: self.client.clone(),
             http2: self.http2,
             preserve_host: self.preserve_host,
+            connect_timeout: self.connect_timeout,
             custom: self.custom,
         }
     }

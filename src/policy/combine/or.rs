@@ -7,8 +7,8 @@ use crate::{
 
 /// Tries again when one of two policies wants to; made by [`PolicyExt::or`](super::PolicyExt::or).
 ///
-/// Both are always asked. Where both want another attempt, it goes where the first says, after its delay,
-/// and may do what either allows.
+/// The second is asked when the first would deliver, and when the first wants another attempt of a request
+/// that it may not repeat: it then goes where the first says, on the permission of the second.
 ///
 /// For rules with different limits:
 ///
@@ -46,7 +46,11 @@ impl<A: Policy, B: Policy> Or<A, B> {
         if one {
             verdict = event.ask(&mut self.one, attempt);
         }
-        if other {
+        let is_enough = !verdict.is_deliver()
+            && (verdict.allows_repeating()
+                || attempt.is_safe_to_repeat()
+                || matches!(event, Event::FailToConnect(_)));
+        if other && !is_enough {
             verdict = verdict.or(event.ask(&mut self.other, attempt));
         }
         verdict

@@ -170,7 +170,8 @@ impl Standard {
     }
 
     /// Sets how often a peer is tried again, after a delay, before the request goes to another; by
-    /// default 0. [`u32::MAX`] is HAProxy without `redispatch`: a request never leaves its peer.
+    /// default 0. [`u32::MAX`] is HAProxy without `redispatch`: a request leaves its
+    /// peer only when that is gone.
     #[must_use]
     pub fn retries_per_peer(self, retries: u32) -> Self {
         self.with(|settings| settings.retries_per_peer = retries)
@@ -225,7 +226,11 @@ impl Standard {
     /// The verdict that stays with the peer, if it was not tried again too often.
     fn stay(&self, attempt: &Attempt<'_>) -> Option<Verdict> {
         let stays = attempt.trail.stayed() < self.settings.retries_per_peer;
-        stays.then(Verdict::retry)
+        let verdict = match self.settings.reuse_tried {
+            true => Verdict::retry().or_tried(),
+            false => Verdict::retry(),
+        };
+        stays.then_some(verdict)
     }
 
     /// How long to wait before a peer that may have been tried; `None` when there are no more delays, or
@@ -233,8 +238,9 @@ impl Standard {
     ///
     /// A time that was asked for stands in place of the next delay, which is not used up.
     fn delay(&mut self, attempt: &Attempt<'_>, rest: Rest) -> Option<Duration> {
-        let left = attempt.time_left().unwrap_or(Duration::MAX);
+        let left = attempt.longest_delay();
         let delay = match rest {
+            _ if self.settings.retry_after == RetryAfter::IGNORED => self.next_delay()?,
             Rest::ForGood => return None,
             Rest::Until(at) if at > Instant::now() => {
                 let wait = at - Instant::now();
@@ -243,12 +249,14 @@ impl Standard {
                 let most = (wait / 2).min(room.saturating_sub(wait) / 2);
                 wait + most.mul_f64(fastrand::f64())
             }
-            _ => {
-                let delays = &self.settings.delays;
-                self.delays.get_or_insert_with(|| delays.series()).next()?
-            }
+            _ => self.next_delay()?,
         };
         Some(delay).filter(|delay| *delay < left)
+    }
+
+    fn next_delay(&mut self) -> Option<Duration> {
+        let delays = &self.settings.delays;
+        self.delays.get_or_insert_with(|| delays.series()).next()
     }
 
     fn after_failure(&mut self, attempt: &Attempt<'_>, failure: &Failure) -> Verdict {
