@@ -39,7 +39,7 @@ fn app(upstreams: &[String]) -> Result<Router, BoxError> {
     let pool = Pool::new();
     let upstreams: Result<Vec<_>, _> = upstreams.iter().map(|url| pool.upstream(url)).collect();
     let gateway = ServiceBuilder::new()
-        .layer(GatewayLayer::new().page(page).attempts_header(ATTEMPTS))
+        .layer(GatewayLayer::new().page(page).attempts_header(ATTEMPTS)?)
         .layer(FailoverLayer::new(PerRoute::new(Standard::default())))
         .service(Balance::new(upstreams?).pick(InOrder));
 

@@ -4,8 +4,10 @@ use http::HeaderName;
 use tower_layer::Layer;
 
 use crate::{
+    ConfigError,
     failure::Classify,
     limits::{Budget, DeadlineHeader, Limits},
+    own_header::own_header,
     policy::{RetryLine, Standard},
     replay::ReplayMemory,
     service::Failover,
@@ -143,8 +145,13 @@ impl<P> FailoverLayer<P> {
 
     /// Tells each attempt its number in a header, counted from 1, as Envoy's
     /// `x-envoy-attempt-count` does. It replaces what the client sent. By default it is not told.
-    pub fn attempt_header(self, name: HeaderName) -> Self {
-        self.with(|limits| limits.attempt_header = Some(name))
+    ///
+    /// # Errors
+    ///
+    /// The name is that of a header that frames or routes a message, such as `content-length`.
+    pub fn attempt_header(self, name: HeaderName) -> Result<Self, ConfigError> {
+        let name = own_header("attempt header", name)?;
+        Ok(self.with(|limits| limits.attempt_header = Some(name)))
     }
 
     /// Sets how many bytes of a request's body are kept so that it can be sent again.

@@ -128,6 +128,7 @@ pub mod gateway;
 mod head;
 mod layer;
 pub mod limits;
+mod own_header;
 pub mod peek;
 pub mod policy;
 pub mod replay;

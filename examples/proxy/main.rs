@@ -105,7 +105,7 @@ fn proxy(args: &Args) -> Result<Proxy, Box<dyn Error>> {
         gateway = gateway.proxy_status(name)?;
     }
     if let Some(header) = &args.attempts_header {
-        gateway = gateway.attempts_header(header.clone());
+        gateway = gateway.attempts_header(header.clone())?;
     }
     Ok(ServiceBuilder::new()
         .layer(gateway)

@@ -217,7 +217,7 @@ impl RetryConfig {
             layer = layer.send_deadline(header.clone());
         }
         if let Some(name) = &self.attempt_header {
-            layer = layer.attempt_header(name.clone());
+            layer = layer.attempt_header(name.clone())?;
         }
         Ok(layer)
     }

@@ -3,7 +3,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderValue, Request, Response, request::Parts};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -13,6 +13,7 @@ use super::{
     clock::{Clock, Late},
     next::Next,
     offer::Offer,
+    tell::tell,
 };
 use crate::{
     BoxError,
@@ -269,17 +270,5 @@ where
             replay.commit_when_read();
         }
         Ok(repeat.service.call(Request::from_parts(parts, body)))
-    }
-}
-
-/// Tells an attempt what it is to be told of itself; the last number stands beside its own.
-fn tell(limits: &Limits, clock: &Clock, (number, last): (u32, u32), head: &mut Parts) {
-    if let Some(name) = &limits.attempt_header {
-        head.headers.insert(name, HeaderValue::from(number));
-    }
-    if let Some(header) = &limits.send_deadline {
-        if let Some(left) = clock.left(limits.lift_on_last && number == last) {
-            header.write(left, &mut head.headers);
-        }
     }
 }

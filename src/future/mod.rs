@@ -7,6 +7,7 @@ mod gate;
 mod next;
 mod offer;
 mod outcome;
+mod tell;
 
 use std::{
     fmt,

@@ -40,6 +40,11 @@ impl<R> Offer<R> {
         self.report.attempts().is_empty()
     }
 
+    /// Whether one of the attempts so far may have been processed.
+    pub(super) fn may_be_processed(&self) -> bool {
+        !self.is_untouched() && self.stage == Stage::MaybeProcessed
+    }
+
     /// An attempt brought a response that is not wanted.
     ///
     /// `stage` is what it proves, and `invites` whether that alone lets the request be sent again. It is

@@ -74,6 +74,8 @@ where
         }
         let admitted = self.admit(verdict, Stage::MaybeProcessed);
         let peer = self.peer();
+        let stage = verdict.proved(Stage::MaybeProcessed);
+        let invites = stage != Stage::MaybeProcessed && !self.is_safe_to_repeat();
         match admitted {
             Ok(route) => {
                 let sent = self.replay.as_ref().is_none_or(Replay::is_sent_in_full);
@@ -83,6 +85,12 @@ where
                     .decline(response, (stage, invites), sent, peer, cx);
                 self.offer.show(Ok(()));
                 self.advance(route, verdict)
+            }
+            // Whoever read that would send again what may have been processed before.
+            Err(why) if invites && self.offer.may_be_processed() => {
+                self.offer.decline(response, (stage, true), true, peer, cx);
+                self.offer.show(Err(why));
+                Next::Done(self.offer.close())
             }
             Err(why) => {
                 let response = self.offer.deliver(response, peer, cx);

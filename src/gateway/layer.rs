@@ -4,7 +4,7 @@ use http::HeaderName;
 use tower_layer::Layer;
 
 use super::{ErrorPage, PlainText, pending::Marks, proxy_status::ProxyStatus, service::Gateway};
-use crate::ConfigError;
+use crate::{ConfigError, own_header::own_header};
 
 /// Answers a request whose service failed.
 ///
@@ -194,7 +194,7 @@ impl<P> GatewayLayer<P> {
     /// });
     /// let attempts = HeaderName::from_static("x-attempts");
     /// let stack = ServiceBuilder::new()
-    ///     .layer(GatewayLayer::new().attempts_header(attempts))
+    ///     .layer(GatewayLayer::new().attempts_header(attempts)?)
     ///     .layer(FailoverLayer::default())
     ///     .service(well);
     ///
@@ -203,9 +203,14 @@ impl<P> GatewayLayer<P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn attempts_header(mut self, name: HeaderName) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// The name is that of a header that frames or routes a message, such as `content-length`.
+    pub fn attempts_header(mut self, name: HeaderName) -> Result<Self, ConfigError> {
+        let name = own_header("attempts header", name)?;
         self.marks.attempts_header = Some(name);
-        self
+        Ok(self)
     }
 }
 

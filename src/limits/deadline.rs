@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::ConfigError;
+use crate::{ConfigError, own_header::own_header};
 
 /// A request extension that shortens the layer's deadline for this request; the earliest one wins.
 ///
@@ -70,8 +70,9 @@ impl DeadlineHeader {
     ///
     /// # Errors
     ///
-    /// The name is nearly `grpc-timeout`.
+    /// The name is nearly `grpc-timeout`, or that of a header that frames or routes a message.
     pub fn named(name: HeaderName) -> Result<Self, ConfigError> {
+        let name = own_header("deadline header", name)?;
         let grpc = Self::grpc_timeout();
         match strsim::damerau_levenshtein(name.as_str(), grpc.name.as_str()) {
             0 => Ok(grpc),

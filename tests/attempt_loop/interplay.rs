@@ -40,6 +40,26 @@ async fn answer_that_says_unprocessed_is_not_delivered_after_one_that_may_be_pro
 
 /// The same through two tiers, each of which declares 425, and nothing that says `even_non_idempotent`.
 #[tokio::test(start_paused = true)]
+async fn last_answer_that_says_unprocessed_is_not_delivered_after_one_that_may_be_processed() {
+    let always = || {
+        let policy = on("reset").refused_on("503".parse().unwrap());
+        policy.non_idempotent(tower_failover::policy::NonIdempotent::Always)
+    };
+    let layer = || FailoverLayer::new(always()).max_attempts(2);
+    let script = || {
+        Script::new()
+            .then(|_| async { Err(reset()) })
+            .then(|_| async { status(503) })
+    };
+    let error = run(layer(), &script(), post()).await.unwrap_err();
+    assert_eq!(error.stage(), Stage::MaybeProcessed);
+    assert_eq!(error.attempts(), 2);
+    // A GET may be sent again anyway.
+    let response = run(layer(), &script(), get()).await.unwrap();
+    assert_eq!(response.status(), 503);
+}
+
+#[tokio::test(start_paused = true)]
 async fn answer_that_says_unprocessed_is_delivered_where_repeating_does_no_harm() {
     let script = Script::new()
         .then(|_| async { status(425) })
@@ -404,7 +424,7 @@ async fn condition_within_or_sees_the_head_as_it_came() {
     let policy = || on("503").only_if(|head| !head.headers.contains_key(ATTEMPT));
     let outcome = async |layer: FailoverLayer<_>| {
         let script = answering(&[503, 200]);
-        run(layer.attempt_header(ATTEMPT), &script, get())
+        run(layer.attempt_header(ATTEMPT).unwrap(), &script, get())
             .await
             .unwrap()
             .status()
@@ -412,7 +432,9 @@ async fn condition_within_or_sees_the_head_as_it_came() {
     let or = policy().or(on("404"));
     assert_eq!(outcome(FailoverLayer::new(or.clone())).await, 200);
     let script = answering(&[503, 200]);
-    let alone = FailoverLayer::new(policy()).attempt_header(ATTEMPT);
+    let alone = FailoverLayer::new(policy())
+        .attempt_header(ATTEMPT)
+        .unwrap();
     assert_eq!(run(alone, &script, get()).await.unwrap().status(), 200);
 }
 

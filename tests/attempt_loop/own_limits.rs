@@ -1,7 +1,5 @@
 //! Limits of one request, and of the attempt that no other can follow.
 
-use std::sync::Arc;
-
 use tokio::time::{Instant, sleep};
 use tower_failover::limits::{Budget, MaxAttempts};
 

@@ -128,6 +128,7 @@ async fn request_that_is_sent_once_is_told_too() {
     let layer = timed()
         .max_attempts(1)
         .attempt_header(ATTEMPT)
+        .unwrap()
         .send_deadline(DeadlineHeader::named(LEFT).unwrap());
     assert_eq!(outcome_of(layer, &script, get()).await, Ok(200));
 }
@@ -142,7 +143,7 @@ async fn each_attempt_is_told_its_number() {
     };
     let script = Script::new().then(fails("1")).then(fails("2"));
     let script = script.then(fails("3"));
-    let layer = layer().attempt_header(ATTEMPT);
+    let layer = layer().attempt_header(ATTEMPT).unwrap();
     assert_eq!(
         outcome_of(layer, &script, asking("x-attempt", "77")).await,
         Ok(503)
@@ -157,4 +158,23 @@ async fn nothing_is_told_unless_asked_for() {
     });
     let layer = layer().deadline(900 * MS).per_try_timeout(100 * MS);
     assert_eq!(outcome_of(layer, &script, get()).await, Ok(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_cannot_have_removed_what_an_attempt_is_told() {
+    let script = Script::new().then(|request| async move {
+        assert_eq!(told(&request, &ATTEMPT), ["1"]);
+        assert_eq!(request.headers()["connection"], "close");
+        status(200)
+    });
+    let layer = layer().attempt_header(ATTEMPT).unwrap();
+    let request = asking("connection", "X-Attempt,close");
+    assert_eq!(outcome_of(layer, &script, request).await, Ok(200));
+}
+
+#[test]
+fn header_that_frames_the_message_is_not_one_of_ours() {
+    let error = layer().attempt_header(http::header::CONTENT_LENGTH);
+    assert_eq!(error.unwrap_err().value(), "content-length");
+    assert!(DeadlineHeader::named(http::header::TRANSFER_ENCODING).is_err());
 }

@@ -19,7 +19,7 @@ fn attempts(response: &Answer) -> Vec<&str> {
 }
 
 fn layer() -> GatewayLayer {
-    GatewayLayer::new().attempts_header(ATTEMPTS)
+    GatewayLayer::new().attempts_header(ATTEMPTS).unwrap()
 }
 
 #[tokio::test]

@@ -102,7 +102,8 @@ async fn service_that_is_not_ready_is_answered_for() {
     let layer = GatewayLayer::new()
         .proxy_status("edge")
         .unwrap()
-        .attempts_header(http::HeaderName::from_static("x-attempts"));
+        .attempts_header(http::HeaderName::from_static("x-attempts"))
+        .unwrap();
     let response = answer(layer, service, get()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["x-attempts"], "0");

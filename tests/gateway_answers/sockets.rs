@@ -55,6 +55,7 @@ fn layer() -> GatewayLayer {
         .proxy_status("edge")
         .unwrap()
         .attempts_header(HeaderName::from_static("x-attempts"))
+        .unwrap()
 }
 
 /// What the gateway says of a failover over these peers.

@@ -48,7 +48,7 @@ pub(crate) fn failover(case: &Case) -> FailoverLayer<impl Policy + Clone + Send 
         layer = layer.retry_window(ms(window));
     }
     if config.attempt_header {
-        layer = layer.attempt_header(ATTEMPT_HEADER);
+        layer = layer.attempt_header(ATTEMPT_HEADER).unwrap();
     }
     layer
 }

@@ -183,7 +183,7 @@ where
     R: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static,
 {
     let gateway = ServiceBuilder::new()
-        .layer(GatewayLayer::new().attempts_header(ATTEMPT_HEADER))
+        .layer(GatewayLayer::new().attempts_header(ATTEMPT_HEADER).unwrap())
         .layer(failover(case))
         .layer(peek(case))
         .service(Strict::new(below));
