@@ -24,6 +24,7 @@ use tower_service::Service;
 
 use super::{
     base::Base,
+    body::UpstreamBody,
     connector::Connector,
     headers::{clean_request, clean_response, join_cookies},
     reuse::{mark_received, was_reused},
@@ -156,7 +157,7 @@ where
     C: Clone + Send + Sync + 'static,
     Connector<C>: Connect,
 {
-    type Response = Response<Incoming>;
+    type Response = Response<UpstreamBody>;
     type Error = BoxError;
     type Future = UpstreamFuture;
 
@@ -176,11 +177,13 @@ where
                         ends: Instant::now().checked_add(self.target.connect_timeout),
                     }
                 });
+                let uploads = !request.body().is_end_stream();
                 let response = self.client.request(request);
                 State::Sent {
                     response,
                     trail,
                     awaited,
+                    uploads,
                     upgrade,
                 }
             }
@@ -234,6 +237,8 @@ pin_project! {
             // sent. When a connection from the pool hands the request back, the client looks for
             // another, and the time that this takes counts as the peer's.
             awaited: Option<Awaited>,
+            // Whether the request has a body.
+            uploads: bool,
             upgrade: Option<HeaderValue>,
         },
         Refused { error: Option<NotSent> },
@@ -256,7 +261,7 @@ impl Awaited {
 }
 
 impl Future for UpstreamFuture {
-    type Output = Result<Response<Incoming>, BoxError>;
+    type Output = Result<Response<UpstreamBody>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
@@ -264,6 +269,7 @@ impl Future for UpstreamFuture {
                 response,
                 trail,
                 awaited,
+                uploads,
                 upgrade,
             } => {
                 let polled = response.poll(cx);
@@ -275,7 +281,7 @@ impl Future for UpstreamFuture {
                     }
                 }
                 Poll::Ready(match ready!(polled) {
-                    Ok(response) => receive(response, upgrade.as_ref()),
+                    Ok(response) => receive(response, *uploads, upgrade.as_ref()),
                     Err(error) => {
                         if let (Some(trail), Some(reused)) = (trail, was_reused(&error)) {
                             trail.set_reused(reused);
@@ -295,8 +301,9 @@ impl Future for UpstreamFuture {
 /// Turns an upstream's response into one for the client.
 fn receive(
     mut response: Response<Incoming>,
+    uploads: bool,
     asked: Option<&HeaderValue>,
-) -> Result<Response<Incoming>, BoxError> {
+) -> Result<Response<UpstreamBody>, BoxError> {
     mark_received(response.extensions());
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let upgrade = clean_response(response.headers_mut(), switches).map_err(Junk::new)?;
@@ -315,7 +322,9 @@ fn receive(
     if response.version() == Version::HTTP_10 {
         *response.version_mut() = Version::HTTP_11;
     }
-    Ok(response)
+    // HTTP/1 has no stream whose end could be told from that of the body.
+    let must_end = response.version() == Version::HTTP_2 && !uploads;
+    Ok(response.map(|body| UpstreamBody::new(body, must_end)))
 }
 
 impl fmt::Debug for UpstreamFuture {

@@ -29,6 +29,8 @@
 #[cfg(feature = "hyper")]
 mod base;
 #[cfg(feature = "hyper")]
+mod body;
+#[cfg(feature = "hyper")]
 mod connector;
 #[cfg(feature = "hyper")]
 mod headers;
@@ -45,6 +47,7 @@ mod reuse;
 pub use self::reqwest::{Reqwest, ReqwestFuture, ReqwestPool};
 #[cfg(feature = "hyper")]
 pub use self::{
+    body::{UpstreamBody, UpstreamBodyError},
     connector::{Connecting, Connector},
     hyper::{Upstream, UpstreamFuture},
     pool::{Pool, PoolOptions},

@@ -16,6 +16,7 @@ use tower_failover::{
     peek::PeekLayer,
     policy::{SafeToRepeat, Standard},
     report::Report,
+    upstream::UpstreamBodyError,
 };
 
 use super::servers::{Body, Http, body, serve};
@@ -112,7 +113,7 @@ fn counted(
 
 fn boxed<B>(response: Response<B>) -> Response<Body>
 where
-    B: http_body::Body<Data = Bytes, Error = hyper::Error> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error = UpstreamBodyError> + Send + 'static,
 {
     response.map(|body| body.map_err(Into::into).boxed_unsync())
 }

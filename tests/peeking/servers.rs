@@ -21,6 +21,7 @@ use tower::{Layer, ServiceExt};
 use tower_failover::{
     BoxError,
     peek::{PeekLayer, awaits_grpc_status},
+    upstream::UpstreamBodyError,
     upstream::{Pool, PoolOptions},
 };
 
@@ -100,7 +101,8 @@ pub(crate) async fn get(
     http: Http,
     layer: &PeekLayer,
     base: &str,
-) -> Result<Response<impl http_body::Body<Data = Bytes, Error = hyper::Error> + use<>>, BoxError> {
+) -> Result<Response<impl http_body::Body<Data = Bytes, Error = UpstreamBodyError> + use<>>, BoxError>
+{
     let upstream = http.pool::<Full<Bytes>>().upstream(base).unwrap();
     let request = Request::get("/").body(Full::default()).unwrap();
     in_time(layer.layer(upstream).oneshot(request)).await

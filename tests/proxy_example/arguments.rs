@@ -39,6 +39,16 @@ async fn wrong_value_names_itself_and_the_form_that_is_accepted() {
         (["--retries-per-peer", "-1"], "-1", "--retries-per-peer"),
         (["--deadline-from", "a b"], "a b", "--deadline-from"),
         (["--attempt-header", ""], "--attempt-header", "invalid"),
+        (
+            ["--attempt-header", "content-length"],
+            "content-length",
+            "frames or routes",
+        ),
+        (
+            ["--attempts-header", "Transfer-Encoding"],
+            "transfer-encoding",
+            "frames or routes",
+        ),
         (["--proxy-status", ""], "proxy_status", "printable ASCII"),
         (
             ["--config", "/nowhere.toml"],
