@@ -33,7 +33,8 @@ mod tower;
 ///
 /// | error | stage | kind |
 /// |---|---|---|
-/// | no connection, no TLS session, no HTTP handshake | `NotSent` | `Connect` |
+/// | no connection, no TLS session | `NotSent` | `Connect` |
+/// | no HTTP handshake, or a connection that ended before the request was given to it | `NotSent` | `Reset` |
 /// | the same, out of time | `NotSent` | `ConnectTimeout` |
 /// | the same, for the certificate (feature `rustls`) | `NotSent` | `Certificate` |
 /// | the client hands back a request that it had only queued | `NotSent` | `Reset` |
