@@ -21,8 +21,12 @@
 //!
 //! A balancer that knows nothing of it still works: failover is then as good as its luck.
 
+mod ended;
 mod no_peer;
 mod peer;
+mod rest;
+mod roster;
+mod route;
 mod turn;
 
 use std::{
@@ -31,44 +35,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use http::Extensions;
 use tokio::time::Instant;
 
 use self::turn::Turn;
-pub use self::{no_peer::NoPeer, peer::Peer};
-
-/// Why [`Failover`](crate::Failover) ended an attempt that had not finished by itself.
-///
-/// It is written before the attempt's future is dropped, so that whoever is dropped with it can
-/// tell a slow peer from a client that went away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ended {
-    /// The peer did not answer within the per-try timeout.
-    TimedOut,
-    /// The overall deadline passed.
-    Deadline,
-    /// Another attempt has taken its place.
-    Superseded,
-    /// The client went away.
-    Abandoned,
-}
-
-/// A balancer's answer to a question that only matters when something failed.
-pub trait Roster: Send + Sync {
-    /// Returns whether a peer is available that `trail` has not been to, or `None` if that cannot be
-    /// known: the next pick will tell.
-    fn has_untried(&self, trail: &Trail) -> Option<bool>;
-
-    /// Returns whether `peer` is one that could be picked again; by default every peer is.
-    fn has(&self, peer: &Peer) -> bool {
-        let _ = peer;
-        true
-    }
-}
+pub use self::{ended::Ended, no_peer::NoPeer, peer::Peer, roster::Roster};
+pub(crate) use self::{rest::Rest, route::Route};
 
 /// One attempt's handle on what its request has been through.
 ///
@@ -80,15 +54,6 @@ pub struct Trail {
     attempt: u32,
     /// Whether its attempts have a per-try timeout.
     timed: bool,
-}
-
-/// Where the next attempt may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// To the peer that the last attempt chose, and to no other while it is there.
-    Same { or_tried: bool },
-    /// To a peer not tried yet; to a tried one only if `or_tried` and no other is left.
-    Other { or_tried: bool },
 }
 
 #[derive(Default)]
@@ -134,31 +99,6 @@ struct Refusal(Arc<AtomicUsize>);
 impl Drop for Refusal {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Until when a peer asked to be left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Rest {
-    Not,
-    Until(Instant),
-    /// For longer than anybody waits.
-    ForGood,
-}
-
-impl Rest {
-    /// For a time from now on; one that is too long to be told is for good.
-    pub(crate) fn until(wait: Duration) -> Self {
-        let at = Instant::now().checked_add(wait);
-        at.map_or(Self::ForGood, Self::Until)
-    }
-
-    fn is_over(self) -> bool {
-        match self {
-            Self::Not => true,
-            Self::Until(at) => at <= Instant::now(),
-            Self::ForGood => false,
-        }
     }
 }
 
