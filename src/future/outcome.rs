@@ -25,25 +25,6 @@ pub(super) enum Step {
     Call,
 }
 
-/// What was decided about a failure.
-struct Judged {
-    failure: Failure,
-    verdict: Verdict,
-    /// Where the next attempt goes, or why there is none.
-    admitted: Result<Route, &'static str>,
-}
-
-impl Judged {
-    /// There was nothing to decide: it is the last attempt.
-    fn last(failure: Failure, because: &'static str) -> Self {
-        Self {
-            failure,
-            verdict: Verdict::deliver(),
-            admitted: Err(because),
-        }
-    }
-}
-
 /// What an attempt came to, and what follows.
 impl<S, P, B, R> Attempts<S, P, B, R>
 where
@@ -79,8 +60,6 @@ where
         match admitted {
             Ok(route) => {
                 let sent = self.replay.as_ref().is_none_or(Replay::is_sent_in_full);
-                let stage = verdict.proved(Stage::MaybeProcessed);
-                let invites = stage != Stage::MaybeProcessed && !self.is_safe_to_repeat();
                 self.offer
                     .decline(response, (stage, invites), sent, peer, cx);
                 self.offer.show(Ok(()));
@@ -139,7 +118,7 @@ where
             return self.on_failure(evidence(FailureKind::Timeout), None);
         }
         let failure = Failure::new(evidence(FailureKind::Deadline), None);
-        self.follow(Judged::last(failure, "deadline"))
+        self.follow(failure, Verdict::deliver(), Err("deadline"))
     }
 
     /// Decides about a service that takes too long to be ready for the next attempt, or is ready too
@@ -162,17 +141,12 @@ where
         Next::Done(self.offer.close())
     }
 
-    fn on_failure(&mut self, evidence: Evidence, source: Option<BoxError>) -> Next<R> {
-        let judged = self.judge(evidence, source);
-        self.follow(judged)
-    }
-
     /// Asks the policy and the limits about a failure.
-    fn judge(&mut self, evidence: Evidence, source: Option<BoxError>) -> Judged {
+    fn on_failure(&mut self, evidence: Evidence, source: Option<BoxError>) -> Next<R> {
         let failure = Failure::new(evidence, source);
         let peer = self.peer();
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
-            return Judged::last(failure, "request is sent once");
+            return self.follow(failure, Verdict::deliver(), Err("request is sent once"));
         };
         let failure = failure.on_connection(repeat.trail.reused());
         // Overload that no peer was chosen for is our own: another attempt would add to it.
@@ -184,20 +158,16 @@ where
             _ => repeat.policy.error_while_proxy(&attempt, &failure),
         };
         let admitted = self.admit(verdict, evidence.stage);
-        Judged {
-            failure,
-            verdict,
-            admitted,
-        }
+        self.follow(failure, verdict, admitted)
     }
 
-    /// Does what was decided about a failure.
-    fn follow(&mut self, judged: Judged) -> Next<R> {
-        let Judged {
-            failure,
-            verdict,
-            admitted,
-        } = judged;
+    /// Does what was decided about a failure: another attempt, or why there is none.
+    fn follow(
+        &mut self,
+        failure: Failure,
+        verdict: Verdict,
+        admitted: Result<Route, &'static str>,
+    ) -> Next<R> {
         let peer = self.peer();
         self.offer.fail(failure, verdict, peer);
         self.offer.show(admitted.map(|_| ()));
