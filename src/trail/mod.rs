@@ -24,6 +24,7 @@
 mod ended;
 mod no_peer;
 mod peer;
+mod record;
 mod rest;
 mod roster;
 mod route;
@@ -31,17 +32,17 @@ mod turn;
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use http::Extensions;
 use tokio::time::Instant;
 
-use self::turn::Turn;
 pub use self::{ended::Ended, no_peer::NoPeer, peer::Peer, roster::Roster};
+use self::{
+    record::{Record, Visit},
+    turn::Turn,
+};
 pub(crate) use self::{rest::Rest, route::Route};
 
 /// One attempt's handle on what its request has been through.
@@ -54,57 +55,6 @@ pub struct Trail {
     attempt: u32,
     /// Whether its attempts have a per-try timeout.
     timed: bool,
-}
-
-#[derive(Default)]
-struct Record {
-    /// The attempt that may write, counted from 1.
-    current: u32,
-    /// The current attempt's peer.
-    chosen: Option<Peer>,
-    /// Whether that peer's endpoint was called, and not only waited for.
-    called: bool,
-    /// Whose turn it is in the current attempt.
-    turn: Turn,
-    /// Whether the current attempt's connection had served another request before.
-    reused: Option<bool>,
-    /// Why the current attempt was ended.
-    ended: Option<Ended>,
-    /// Whether the peer of the current attempt has had its time, and was given more.
-    overdue: bool,
-    /// How often in a row the current attempt's peer was bound to be tried again.
-    stayed: u32,
-    /// The peers that asked to be left alone; a peer without a name is `None`.
-    resting: Vec<(Option<Peer>, Rest)>,
-    /// The earlier attempts, in order.
-    past: Vec<Visit>,
-    /// The only peer that the current attempt may go to.
-    pinned: Option<Peer>,
-    /// Whether a tried peer may be chosen when no other is left.
-    or_tried: bool,
-    /// Whether whoever picks blindly has shown that no other is left.
-    relented: bool,
-    roster: Option<Arc<dyn Roster>>,
-    /// Those of the balancers around the one that spoke last.
-    outer: Vec<Arc<dyn Roster>>,
-    /// Balancers that had nobody left for this request.
-    exhausted: Vec<Peer>,
-    /// Held until a peer is chosen, or the request ends.
-    refusals: Vec<Refusal>,
-}
-
-/// Counts a refusal at the peer that refused, for as long as it lives.
-struct Refusal(Arc<AtomicUsize>);
-
-impl Drop for Refusal {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-struct Visit {
-    peer: Option<Peer>,
-    ended: Ended,
 }
 
 impl Trail {
@@ -335,9 +285,8 @@ impl Trail {
 
     /// Counts a refusal in `refusals` until a peer is chosen, or the request ends.
     #[cfg(feature = "balance")]
-    pub(crate) fn hold_refusal(&self, refusals: &Arc<AtomicUsize>) {
-        refusals.fetch_add(1, Ordering::Relaxed);
-        self.record().refusals.push(Refusal(Arc::clone(refusals)));
+    pub(crate) fn hold_refusal(&self, refusals: &Arc<std::sync::atomic::AtomicUsize>) {
+        self.record().hold_refusal(refusals);
     }
 
     /// Whether there is a per-try timeout, so that somebody wants to know how the attempt
@@ -466,25 +415,6 @@ impl Trail {
     fn record(&self) -> MutexGuard<'_, Record> {
         // Every write is complete in itself, so a panic elsewhere leaves nothing half done.
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Record {
-    fn speaks(&self, attempt: u32) -> bool {
-        self.current == attempt && self.ended.is_none()
-    }
-
-    fn rest(&self, peer: Option<&Peer>) -> Rest {
-        let known = self
-            .resting
-            .iter()
-            .find(|(known, _)| known.as_ref() == peer);
-        known.map_or(Rest::Not, |(_, rest)| *rest)
-    }
-
-    fn has_tried(&self, peer: &Peer) -> bool {
-        let past = self.past.iter().filter_map(|visit| visit.peer.as_ref());
-        past.chain(&self.chosen).any(|tried| tried == peer)
     }
 }
 
