@@ -214,14 +214,13 @@ async fn proxy_status_says_what_went_wrong_when_asked_for() {
 
 #[tokio::test]
 async fn client_may_shorten_the_time_when_it_is_believed() {
-    for (flags, expected) in [(&["--deadline-from=x-left-ms"][..], 504), (&[], 200)] {
-        let (slow, _) = server(|_| async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            Response::new(Full::default())
-        })
-        .await;
-        let proxy = Proxy::before(&[slow], flags).await;
-        let request = Request::get(proxy.url("/")).header("x-left-ms", "100");
+    for (flags, expected) in [(&["--deadline-from=grpc-timeout"][..], 504), (&[], 200)] {
+        let (well, requests) = answering(200).await;
+        let proxy = Proxy::before(&[well], flags).await;
+        let request = Request::get(proxy.url("/")).header("grpc-timeout", "0n");
         assert_eq!(proxy.send(request, b"").await.0, expected);
+        // A request whose time is over is not sent.
+        let sent = usize::from(expected == 200);
+        assert_eq!(requests.load(Ordering::Relaxed), sent);
     }
 }
