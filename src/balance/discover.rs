@@ -2,7 +2,7 @@ use std::{
     fmt::{self, Debug},
     future::Future,
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,7 +12,10 @@ use tokio::time::Instant;
 use tower::discover::{Change, Discover};
 use tracing::{debug, warn};
 
-use super::{endpoint::Endpoint, set::Set};
+use super::{
+    endpoint::Endpoint,
+    set::{Feeder, Set},
+};
 use crate::limits::Alarm;
 
 /// The most changes that are applied before others may run.
@@ -37,7 +40,8 @@ pin_project! {
         discover: D,
         endpoint: F,
         known: Vec<(D::Key, Endpoint<S>)>,
-        set: Weak<Set<S>>,
+        // `None`: discovery has ended.
+        feeder: Option<Feeder<S>>,
         #[pin]
         pause: Alarm,
         paused_until: Option<Instant>,
@@ -50,7 +54,7 @@ impl<D: Discover, S, F> Driver<D, S, F> {
             discover,
             endpoint,
             known: Vec::new(),
-            set: Arc::downgrade(set),
+            feeder: Some(Feeder::new(set)),
             pause: Alarm::unset(),
             paused_until: None,
         }
@@ -68,11 +72,14 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
+        let Some(feeder) = this.feeder else {
+            return Poll::Ready(());
+        };
         if let Some(until) = *this.paused_until {
             ready!(this.pause.as_mut().poll_until(until, cx));
             *this.paused_until = None;
         }
-        let mut changed = false;
+        let (mut changed, mut failure) = (false, None);
         // What has come by now is applied at once: many changes are one new set.
         let mut changes = 0;
         let polled = loop {
@@ -96,6 +103,7 @@ where
                 }
                 Poll::Ready(Some(Err(error))) => {
                     warn!(?error, "discovery failed; the last set of peers stays");
+                    failure = Some(format!("{error:?}"));
                     let until = Instant::now() + PAUSE;
                     *this.paused_until = Some(until);
                     // What it waits for then is the pause alone.
@@ -105,13 +113,23 @@ where
                 Poll::Pending => break Poll::Pending,
             }
         };
-        if changed {
-            let Some(set) = this.set.upgrade() else {
+        let ended = polled.is_ready();
+        if changed || failure.is_some() || ended {
+            let Some(set) = feeder.set() else {
+                *this.feeder = None;
                 return Poll::Ready(());
             };
-            let endpoints = this.known.iter().map(|(_, endpoint)| endpoint.clone());
-            set.replace(endpoints);
-            debug!(peers = ?set, "peers updated");
+            if changed {
+                let endpoints = this.known.iter().map(|(_, endpoint)| endpoint.clone());
+                set.replace(endpoints);
+                debug!(peers = ?set, "peers updated");
+            }
+            if changed || failure.is_some() {
+                set.set_discovery_error(failure);
+            }
+        }
+        if ended {
+            *this.feeder = None;
         }
         polled
     }
@@ -120,7 +138,7 @@ where
 impl<D: Discover, S: Clone, F> fmt::Debug for Driver<D, S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver")
-            .field("peers", &self.set.upgrade())
+            .field("peers", &self.feeder.as_ref().and_then(Feeder::set))
             .finish_non_exhaustive()
     }
 }

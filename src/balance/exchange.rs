@@ -1,39 +1,36 @@
-use std::{error::Error as StdError, fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use http::StatusCode;
-use tracing::debug;
+use http::response;
+use tokio::time::Instant;
 
-use super::health::{Ejection, Health};
+use super::{
+    rules::Rules,
+    standing::{Probe, Standing},
+    state::Fault,
+};
 use crate::{
-    failure::{Classify, FailureKind, KnownErrors},
+    failure::FailureKind,
+    policy::GrpcCode,
     trail::{Ended, Trail},
 };
 
-/// How a balancer judges its peers.
-#[derive(Clone)]
-pub(super) struct Rules {
-    pub(super) ejection: Ejection,
-    pub(super) classify: Arc<dyn Classify>,
-}
+/// How long a failure takes, to those who compare how long peers take: one that fails fast is not fast.
+const PENALTY: Duration = Duration::from_secs(5);
 
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            ejection: Ejection::default(),
-            classify: Arc::new(KnownErrors),
-        }
-    }
-}
-
-/// One exchange with a peer, from the call until the end of the response's body: it tells the peer's
-/// health how it went.
+/// One exchange with a peer, from the call until the end of the response's body: it is in flight for as long, and tells
+/// the peer's standing how it went.
 ///
 /// *Worth retrying* and *unhealthy* are different questions: a 404 never counts, nor does a client
 /// that goes away, a request that cannot be sent, a request body that fails, or an overload of our own.
 pub(super) struct Exchange {
-    health: Arc<Health>,
+    standing: Arc<Standing>,
     rules: Arc<Rules>,
     trail: Option<Trail>,
+    /// The standing's epoch when it began.
+    epoch: u32,
+    began: Option<Instant>,
+    /// It is the one that may show whether the peer is well; until it has.
+    probe: Option<Probe>,
     seen: Seen,
 }
 
@@ -48,11 +45,20 @@ enum Seen {
 }
 
 impl Exchange {
-    pub(super) fn begin(health: Arc<Health>, rules: Arc<Rules>, trail: Option<Trail>) -> Self {
+    pub(super) fn begin(
+        standing: Arc<Standing>,
+        rules: Arc<Rules>,
+        trail: Option<Trail>,
+        probe: Option<Probe>,
+    ) -> Self {
+        standing.begin();
         Self {
-            health,
+            epoch: standing.epoch(),
+            began: rules.timed.then(Instant::now),
+            standing,
             rules,
             trail,
+            probe,
             seen: Seen::Nothing,
         }
     }
@@ -61,58 +67,79 @@ impl Exchange {
     pub(super) fn failed(&mut self, error: &(dyn StdError + 'static)) {
         self.seen = Seen::Failure;
         let evidence = self.rules.classify.classify(error);
-        match evidence.map(|evidence| evidence.kind) {
-            Some(
-                FailureKind::Request
-                | FailureKind::RequestBody
-                | FailureKind::Overload
-                | FailureKind::NoPeer,
-            ) => {}
-            _ => self.charge(Health::failed),
+        let kind = evidence.map_or(FailureKind::Other, |evidence| evidence.kind);
+        match kind {
+            FailureKind::Request
+            | FailureKind::RequestBody
+            | FailureKind::Overload
+            | FailureKind::NoPeer => {}
+            kind => self.charge(Fault::Error(kind)),
         }
+        self.probe = None;
     }
 
     /// The peer is a balancer that had nobody for the request. Returns whether there is anyone to pick
     /// again.
     pub(super) fn exhaust(&self) -> bool {
-        let peer = self.health.peer();
+        let peer = self.standing.peer();
         self.trail.as_ref().is_some_and(|trail| trail.exhaust(peer))
     }
 
     /// A response head arrived.
-    pub(super) fn answered(&mut self, status: StatusCode) {
+    pub(super) fn answered(&mut self, head: &response::Parts) {
+        let (status, breaker) = (head.status, &self.rules.breaker);
+        let fault = if breaker.statuses.contains(status) {
+            Some(Fault::Status(status))
+        } else if GrpcCode::of(head) == Some(GrpcCode::Unavailable) {
+            Some(Fault::GrpcUnavailable)
+        } else {
+            None
+        };
         self.seen = Seen::Head;
-        match status.as_u16() {
-            502..=504 => {
+        match (fault, status.as_u16()) {
+            (Some(fault), _) => {
                 self.seen = Seen::Failure;
-                self.charge(Health::failed);
+                self.charge(fault);
             }
             // Neither a good sign nor a bad one: it may be the request that is at fault.
-            429 | 500.. => {}
-            _ => self.health.answered(),
+            (None, 429) => {}
+            // But whoever compares response times must not be drawn to it.
+            (None, 500..) => self.measure(PENALTY),
+            _ => {
+                self.standing.answered(self.epoch, &self.rules);
+                self.measure(Duration::ZERO);
+            }
         }
+        self.probe = None;
     }
 
     /// The response's body arrived whole.
     pub(super) fn completed(&self) {
-        self.health.completed();
+        self.standing.completed();
     }
 
     /// The response's body broke off.
     pub(super) fn broken(&self) {
-        self.charge(Health::broken);
+        self.charge(Fault::Body);
     }
 
-    fn charge(&self, failure: fn(&Health, Ejection) -> bool) {
-        let ejection = self.rules.ejection;
-        if failure(&self.health, ejection) {
-            debug!(peer = %self.health.peer(), period = ?ejection.period, "peer ejected");
+    fn charge(&self, fault: Fault) {
+        self.standing.failed(fault, self.epoch, &self.rules);
+        self.measure(PENALTY);
+    }
+
+    fn measure(&self, least: Duration) {
+        if let Some(began) = self.began {
+            let now = Instant::now();
+            let elapsed = now.saturating_duration_since(began);
+            self.standing.measure(elapsed.max(least), now);
         }
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        self.standing.end();
         let ended = self.trail.as_ref().and_then(|trail| match trail.ended() {
             // It had its time before that, and more.
             Some(Ended::Deadline | Ended::Abandoned) if trail.was_overdue() => {
@@ -124,8 +151,8 @@ impl Drop for Exchange {
         // fault only if its time was up.
         if ended == Some(Ended::TimedOut) {
             match self.seen {
-                Seen::Nothing => self.charge(Health::failed),
-                Seen::Head => self.charge(Health::broken),
+                Seen::Nothing => self.charge(Fault::Error(FailureKind::Timeout)),
+                Seen::Head => self.charge(Fault::Body),
                 Seen::Failure => {}
             }
         }
@@ -135,7 +162,7 @@ impl Drop for Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("peer", &self.health.peer())
+            .field("peer", &self.standing.peer())
             .finish_non_exhaustive()
     }
 }

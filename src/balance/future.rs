@@ -13,14 +13,15 @@ use tower_service::Service;
 
 use super::{
     ResponseBody,
-    endpoint::Member,
-    exchange::{Exchange, Rules},
-    set::Set,
+    choose::{Asked, Level},
+    exchange::Exchange,
+    rules::Rules,
+    set::{Chosen, Set},
 };
 use crate::{
     BoxError,
     failure::NotSent,
-    trail::{NoPeer, Roster, Trail},
+    trail::{NoPeer, Peer, Roster, Trail},
 };
 
 pin_project! {
@@ -38,8 +39,10 @@ pin_project! {
     #[project = StateProj]
     #[project_replace = StateReplace]
     enum State<S, F, B> {
-        /// A peer was picked; its endpoint is being made ready.
-        Readying { picked: Picked<S, B> },
+        /// There is no peer at all yet.
+        Awaiting { order: Order<S, B>, occupied: Occupied },
+        /// Peers were picked; their endpoints are being made ready, the best first.
+        Readying { order: Order<S, B>, first: Chosen<S>, others: Vec<Chosen<S>> },
         /// The endpoint was called.
         Calling { #[pin] future: F, exchange: Option<Exchange> },
         /// There was no peer, or there is nothing more to do.
@@ -47,70 +50,151 @@ pin_project! {
     }
 }
 
-struct Picked<S, B> {
+/// Whether there is a peer now.
+type Occupied = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// How many peers a request waits for at once, where none is ready.
+const MOST_AWAITED: usize = 16;
+
+/// A request that a peer is looked for, and who knows them.
+struct Order<S, B> {
     request: Request<B>,
-    member: Member<S>,
     set: Arc<Set<S>>,
     rules: Arc<Rules>,
+    /// Whether another balancer has chosen this one.
+    inner: bool,
 }
 
 impl<S, B> ResponseFuture<S, B>
 where
-    S: Service<Request<B>> + Clone,
+    S: Service<Request<B>> + Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(
-        request: Request<B>,
-        member: Option<Member<S>>,
-        set: &Arc<Set<S>>,
-        rules: &Arc<Rules>,
-    ) -> Self {
-        let state = match member {
-            Some(member) => State::Readying {
-                picked: Picked {
-                    request,
-                    member,
-                    set: Arc::clone(set),
-                    rules: Arc::clone(rules),
-                },
-            },
-            None => State::Finished,
+    pub(super) fn new(request: Request<B>, set: &Arc<Set<S>>, rules: &Arc<Rules>) -> Self {
+        let trail = Trail::of(request.extensions());
+        let order = Order {
+            inner: trail.is_some_and(Trail::has_choice),
+            request,
+            set: Arc::clone(set),
+            rules: Arc::clone(rules),
         };
-        Self { state }
+        Self {
+            state: order.begin(),
+        }
     }
 }
 
-impl<S, B> Picked<S, B>
+impl<S, B> Order<S, B>
 where
     S: Service<Request<B>> + Clone + Send + Sync + 'static,
-    S::Error: Into<BoxError>,
 {
-    fn approach(&self) -> bool {
-        let set = Arc::clone(&self.set);
+    fn begin(self) -> State<S, S::Future, B> {
+        if let Some(first) = self.choose(&[], Level::Tried) {
+            return State::Readying {
+                order: self,
+                first,
+                others: Vec::new(),
+            };
+        }
+        if !self.set.awaits_peers() || self.rules.patience.is_zero() {
+            return State::Finished;
+        }
+        if let Some(trail) = self.trail() {
+            trail.awaiting();
+        }
+        let (set, patience) = (Arc::clone(&self.set), self.rules.patience);
+        let occupied = async move {
+            let occupied = tokio::time::timeout(patience, set.occupied()).await;
+            occupied.unwrap_or(false)
+        };
+        State::Awaiting {
+            order: self,
+            occupied: Box::pin(occupied),
+        }
+    }
+
+    fn choose(&self, passed: &[Peer], down_to: Level) -> Option<Chosen<S>> {
+        self.set.choose(&Asked {
+            pick: &*self.rules.pick,
+            rules: &self.rules,
+            request: &self.request,
+            passed,
+            inner: self.inner,
+            down_to,
+        })
+    }
+
+    fn trail(&self) -> Option<&Trail> {
         Trail::of(self.request.extensions())
-            .is_none_or(|trail| trail.approach(self.member.peer(), Some(set)))
+    }
+
+    /// Waits for one of the chosen endpoints to be ready, and looks for others meanwhile. What is ready is put
+    /// first.
+    fn poll_ready(
+        &self,
+        first: &mut Chosen<S>,
+        others: &mut Vec<Chosen<S>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), S::Error>> {
+        if let Poll::Ready(readied) = first.service.poll_ready(cx) {
+            return Poll::Ready(readied);
+        }
+        for other in &mut *others {
+            if let Poll::Ready(readied) = other.service.poll_ready(cx) {
+                std::mem::swap(first, other);
+                return Poll::Ready(readied);
+            }
+        }
+        while others.len() + 1 < MOST_AWAITED {
+            let awaited = others.iter().chain([&*first]);
+            let awaited: Vec<_> = awaited
+                .map(|chosen| chosen.standing.peer().clone())
+                .collect();
+            let Some(mut next) = self.choose(&awaited, first.level) else {
+                break;
+            };
+            if let Poll::Ready(readied) = next.service.poll_ready(cx) {
+                *first = next;
+                return Poll::Ready(readied);
+            }
+            others.push(next);
+        }
+        Poll::Pending
+    }
+
+    fn approach(&self, first: &Chosen<S>) -> bool {
+        let set = Arc::clone(&self.set);
+        self.trail()
+            .is_none_or(|trail| trail.approach(first.standing.peer(), Some(set)))
     }
 
     /// Calls the endpoint, which is ready, or failed to be.
-    fn call(self, readied: Result<(), S::Error>) -> Result<(S::Future, Exchange), BoxError> {
+    fn call(
+        self,
+        mut chosen: Chosen<S>,
+        readied: Result<(), S::Error>,
+    ) -> Result<(S::Future, Exchange), BoxError>
+    where
+        S::Error: Into<BoxError>,
+    {
         let Self {
             request,
-            mut member,
             set,
             rules,
+            ..
         } = self;
         let trail = Trail::of(request.extensions()).cloned();
         if let Some(trail) = &trail {
-            if !trail.choose(member.peer(), Some(set as Arc<dyn Roster>)) {
+            if !trail.choose(chosen.standing.peer(), Some(set as Arc<dyn Roster>)) {
                 return Err(NoPeer::exhausted().into());
             }
         }
-        let mut exchange = Exchange::begin(member.health, rules, trail);
+        let mut exchange = Exchange::begin(chosen.standing, rules, trail, chosen.probe);
         if let Err(error) = readied {
             let error = error.into();
             exchange.failed(&*error);
             return Err(NotSent::new(error).into());
         }
-        Ok((member.service.call(request), exchange))
+        Ok((chosen.service.call(request), exchange))
     }
 }
 
@@ -126,11 +210,29 @@ where
         let mut state = self.project().state;
         loop {
             let readied = match state.as_mut().project() {
-                StateProj::Readying { picked } => match picked.member.service.poll_ready(cx) {
+                StateProj::Awaiting { occupied, .. } => {
+                    let occupied = ready!(occupied.as_mut().poll(cx));
+                    if let StateReplace::Awaiting { order, .. } =
+                        state.as_mut().project_replace(State::Finished)
+                    {
+                        if let Some(trail) = order.trail() {
+                            trail.arrived();
+                        }
+                        if occupied {
+                            state.set(order.begin());
+                        }
+                    }
+                    continue;
+                }
+                StateProj::Readying {
+                    order,
+                    first,
+                    others,
+                } => match order.poll_ready(first, others, cx) {
                     Poll::Ready(readied) => readied,
                     Poll::Pending => {
                         // An attempt that is ended here has been here.
-                        if !picked.approach() {
+                        if !order.approach(first) {
                             return Poll::Ready(Err(NoPeer::exhausted().into()));
                         }
                         return Poll::Pending;
@@ -143,8 +245,8 @@ where
                 StateProj::Finished => return Poll::Ready(Err(NoPeer::exhausted().into())),
             };
             match state.as_mut().project_replace(State::Finished) {
-                StateReplace::Readying { picked } => {
-                    let (future, exchange) = picked.call(readied)?;
+                StateReplace::Readying { order, first, .. } => {
+                    let (future, exchange) = order.call(first, readied)?;
                     let exchange = Some(exchange);
                     state.set(State::Calling { future, exchange });
                 }
@@ -161,19 +263,27 @@ fn is_exhausted(error: &BoxError) -> bool {
 /// Tells the exchange what came of the call, and lets a response's body carry it on.
 fn settle<R: Body>(
     result: Result<Response<R>, BoxError>,
-    mut exchange: Option<Exchange>,
+    exchange: Option<Exchange>,
 ) -> Result<Response<ResponseBody<R>>, BoxError> {
-    if let Some(exchange) = &mut exchange {
-        match &result {
-            Ok(response) => exchange.answered(response.status()),
-            Err(error) => exchange.failed(&**error),
+    let Some(mut exchange) = exchange else {
+        return result.map(|response| response.map(|body| ResponseBody::new(body, None)));
+    };
+    match result {
+        Ok(response) => {
+            let (parts, body) = response.into_parts();
+            exchange.answered(&parts);
+            let body = ResponseBody::new(body, Some(exchange));
+            Ok(Response::from_parts(parts, body))
         }
-        if result.as_ref().is_err_and(is_exhausted) && exchange.exhaust() {
-            // It was a balancer too; another pick may find another.
-            return Err(NoPeer::tried().into());
+        Err(error) => {
+            exchange.failed(&*error);
+            if is_exhausted(&error) && exchange.exhaust() {
+                // It was a balancer too; another pick may find another.
+                return Err(NoPeer::tried().into());
+            }
+            Err(error)
         }
     }
-    result.map(|response| response.map(|body| ResponseBody::new(body, exchange)))
 }
 
 impl<S, B> fmt::Debug for ResponseFuture<S, B>

@@ -40,15 +40,24 @@
 //! Balancers that pick blindly can be used with [`Untried`] endpoints.
 
 mod body;
+mod breaker;
+mod choose;
 mod discover;
 mod endpoint;
 mod exchange;
+mod fleet;
 mod future;
-mod health;
+mod handle;
 mod pick;
+mod rules;
 mod set;
+mod snapshot;
+mod standing;
+mod state;
 mod tried;
 mod untried;
+mod view;
+mod zone;
 
 use std::{
     fmt::{self, Display},
@@ -64,25 +73,30 @@ use tower_service::Service;
 
 pub use self::{
     body::ResponseBody,
+    breaker::Breaker,
     discover::Driver,
     endpoint::Endpoint,
     future::ResponseFuture,
-    pick::{Candidates, InOrder, Pick, RoundRobin},
+    handle::{Drain, Handle},
+    pick::{Candidates, ConsistentHash, InOrder, LeastLoaded, Pick, Random, RoundRobin},
+    snapshot::{DiscoveryError, LastFailure, PeerSnapshot, Snapshot},
+    state::{Fault, OnStateChange, State, StateChange},
     untried::{Untried, UntriedFuture},
+    zone::{Zone, ZoneOrder},
 };
-use self::{exchange::Rules, health::Ejection, set::Set};
-use crate::{BoxError, failure::Classify, trail::Peer};
+use self::{breaker::share, rules::Rules, set::Set};
+use crate::{BoxError, ConfigError, failure::Classify, trail::Peer};
 
 /// Sends each request to one of several peers, in turn by default.
 ///
-/// It is always ready: which endpoint must be ready is known when the request is. Its endpoints'
-/// errors pass through boxed; a [`NoPeer`](crate::trail::NoPeer) says that there was none.
+/// It is always ready: which endpoint must be ready is known when the request is. A peer whose endpoint is not ready is
+/// passed over for one that is; where none is, the request waits for the first of up to 16 that becomes it. Its
+/// endpoints' errors pass through boxed; a [`NoPeer`](crate::trail::NoPeer) says that there was none.
 ///
 /// Endpoints are shared by its clones, so their services must be `Send` and `Sync`; a boxed one is
-/// tower's `BoxCloneSyncService`.
+/// tower's `BoxCloneSyncService`. Its settings are a clone's own: they are set before it is cloned.
 pub struct Balance<S> {
     set: Arc<Set<S>>,
-    pick: Arc<dyn Pick>,
     rules: Arc<Rules>,
 }
 
@@ -97,10 +111,19 @@ impl<S: Clone> Balance<S> {
         balance
     }
 
+    /// Balances over a list of endpoints that a [`Handle`] changes later.
+    pub fn with_handle<E>(endpoints: impl IntoIterator<Item = E>) -> (Self, Handle<S>)
+    where
+        E: Into<Endpoint<S>>,
+    {
+        let balance = Self::new(endpoints);
+        let handle = Handle::new(&balance.set);
+        (balance, handle)
+    }
+
     fn empty() -> Self {
         Self {
-            set: Arc::default(),
-            pick: Arc::new(RoundRobin::default()),
+            set: Arc::new(Set::new()),
             rules: Arc::default(),
         }
     }
@@ -134,20 +157,112 @@ impl<S: Clone> Balance<S> {
     /// Sets the strategy; by default [`RoundRobin`].
     #[must_use]
     pub fn pick(mut self, pick: impl Pick + 'static) -> Self {
-        self.pick = Arc::new(pick);
+        let rules = self.rules();
+        rules.timed |= pick.needs_latency();
+        rules.pick = Arc::new(pick);
         self
     }
 
-    /// Sets after how many failures in a row a peer is left out, and for how long; by default 5 and
+    /// Sets when a peer is left out, and how it comes back; by default as [`Breaker::new`] says.
+    #[must_use]
+    pub fn breaker(mut self, breaker: Breaker) -> Self {
+        self.rules().breaker = breaker;
+        self
+    }
+
+    /// Sets after how many failures in a row a peer is left out, and for how long at first; by default 5 and
     /// 30 seconds. With 0 no peer ever is.
     ///
-    /// A failure is an error, a response of 502, 503 or 504, or a per-try timeout; a good response in
-    /// between starts the count anew. Bodies that break off are counted by themselves, until one is
-    /// whole. Neither good nor bad are 429 and the other responses of 500 and above, a client that goes
-    /// away, a request that cannot be sent, a request body that fails, or an overload of our own.
+    /// It is short for [`breaker`](Self::breaker), and keeps the rest of what was set there.
     #[must_use]
     pub fn eject(mut self, after: u32, period: Duration) -> Self {
-        Arc::make_mut(&mut self.rules).ejection = Ejection { after, period };
+        let rules = self.rules();
+        rules.breaker = rules.breaker.clone().failures(after).open_for(period);
+        self
+    }
+
+    /// Sets the largest share of a tier's peers that breakers may leave out; by default half of them. One always may be,
+    /// unless it is the only one or the share is 0, and one always stays, unless the share is 1.
+    ///
+    /// It keeps a failure that all peers share from taking all of them out at once. Where another tier keeps to it, a
+    /// whole tier may be out: its backups take over.
+    ///
+    /// # Errors
+    ///
+    /// If it is not from 0 to 1.
+    pub fn max_ejected(mut self, most: f64) -> Result<Self, ConfigError> {
+        self.rules().most_ejected = share("max_ejected", most)?;
+        Ok(self)
+    }
+
+    /// Sets the share of well peers under which a tier is passed over for one that is better off and, where there is none,
+    /// health is not believed at all: requests then go to all peers. By default that is 0: as long as one peer is well,
+    /// it is used. Envoy's is 0.5.
+    ///
+    /// With retries, a higher one is seldom wise: what is sent to sick peers has to be sent again, and the retry budget is
+    /// not made for that. Where no peer is well, all are used in any case.
+    ///
+    /// # Errors
+    ///
+    /// If it is not from 0 to 1.
+    pub fn panic_threshold(mut self, threshold: f64) -> Result<Self, ConfigError> {
+        self.rules().panic = share("panic_threshold", threshold)?;
+        Ok(self)
+    }
+
+    /// Lets a tier's traffic spill over to the next one, little by little, when fewer than this share of its peers are well.
+    /// By default it does not: the next tier is used when nobody is left.
+    ///
+    /// With 0.7, a tier of which 35 % are well keeps half of its traffic. Envoy's overprovisioning factor of 1.4 is
+    /// 0.714. It is for first attempts; others go where they can.
+    ///
+    /// # Errors
+    ///
+    /// If it is not from 0 to 1.
+    pub fn spill_over(mut self, threshold: f64) -> Result<Self, ConfigError> {
+        let threshold = share("spill_over", threshold)?;
+        self.rules().spill = (threshold > 0.0).then_some(threshold);
+        Ok(self)
+    }
+
+    /// Gives a peer that has just come, or is well again, only part of its traffic at first: from a tenth of it to all of it
+    /// within this time. By default it has all of it at once.
+    #[must_use]
+    pub fn slow_start(mut self, period: Duration) -> Self {
+        self.rules().slow_start = period;
+        self
+    }
+
+    /// Sets the zones that requests are sent to first, if they do not [say themselves](ZoneOrder); by default all are
+    /// alike.
+    #[must_use]
+    pub fn prefer_zones(mut self, order: ZoneOrder) -> Self {
+        self.rules().zones = Some(order);
+        self
+    }
+
+    /// Sets how long a request waits when there is no peer at all, if [discovery](Self::discover) or a [`Handle`] may still
+    /// bring one; by default 10 seconds. Then, or at the request's deadline, it fails for want of a peer.
+    ///
+    /// It does not wait where there are peers that it was sent to already, or that are sick.
+    #[must_use]
+    pub fn wait_for_peers(mut self, patience: Duration) -> Self {
+        self.rules().patience = patience;
+        self
+    }
+
+    /// Lets `listener` hear of every change of a peer's state. They are events at level `info` as well.
+    #[must_use]
+    pub fn on_state_change(mut self, listener: impl OnStateChange + 'static) -> Self {
+        self.rules().listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Measures response times for the [`snapshot`](Self::snapshot), which otherwise happens only for strategies that need
+    /// them. It costs two looks at the clock for each request.
+    #[must_use]
+    pub fn measure_latency(mut self) -> Self {
+        self.rules().timed = true;
         self
     }
 
@@ -155,13 +270,22 @@ impl<S: Clone> Balance<S> {
     /// [`KnownErrors`](crate::failure::KnownErrors).
     #[must_use]
     pub fn classify(mut self, classify: impl Classify + 'static) -> Self {
-        Arc::make_mut(&mut self.rules).classify = Arc::new(classify);
+        self.rules().classify = Arc::new(classify);
         self
     }
 
-    /// The peers, by tier.
+    /// The peers, by tier and zone.
     pub fn peers(&self) -> Vec<Peer> {
         self.set.peers()
+    }
+
+    /// What each peer is like at the moment. Traffic does not wait for it.
+    pub fn snapshot(&self) -> Snapshot {
+        self.set.snapshot()
+    }
+
+    fn rules(&mut self) -> &mut Rules {
+        Arc::make_mut(&mut self.rules)
     }
 }
 
@@ -180,8 +304,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let member = self.set.pick(&*self.pick, &request);
-        ResponseFuture::new(request, member, &self.set, &self.rules)
+        ResponseFuture::new(request, &self.set, &self.rules)
     }
 }
 
@@ -189,7 +312,6 @@ impl<S> Clone for Balance<S> {
     fn clone(&self) -> Self {
         Self {
             set: Arc::clone(&self.set),
-            pick: Arc::clone(&self.pick),
             rules: Arc::clone(&self.rules),
         }
     }
@@ -199,7 +321,7 @@ impl<S: Clone> fmt::Debug for Balance<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Balance")
             .field("peers", &self.peers())
-            .field("ejection", &self.rules.ejection)
+            .field("breaker", &self.rules.breaker)
             .finish_non_exhaustive()
     }
 }

@@ -1,128 +1,295 @@
-use std::{fmt, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
-use http::Request;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    endpoint::{Endpoint, Member},
-    health::Health,
-    pick::{Candidates, Pick},
-    tried::Tried,
+    choose::{Asked, Level},
+    endpoint::Endpoint,
+    fleet::Fleet,
+    snapshot::{DiscoveryError, PeerSnapshot, Snapshot},
+    standing::{Probe, Standing},
+    view::{Slot, View},
+    zone::Zone,
 };
 use crate::trail::{Peer, Roster, Trail};
 
-/// The peers.
+/// The peers, with their services.
 pub(super) struct Set<S> {
-    /// Sorted by tier; replaced as a whole, so that a request reads it without a lock.
-    members: ArcSwap<Vec<Member<S>>>,
+    /// Replaced as a whole, so that a request reads it without a lock.
+    members: ArcSwap<Members<S>>,
+    fleet: Arc<Fleet>,
+    changed: Notify,
+    /// How many there are who may still add peers.
+    feeders: AtomicUsize,
+    discovery_error: Mutex<Option<(String, Instant)>>,
 }
 
-impl<S: Clone> Set<S> {
-    /// Replaces the peers. One that was there before keeps its health.
-    pub(super) fn replace(&self, endpoints: impl IntoIterator<Item = Endpoint<S>>) {
-        let old = self.members.load();
-        let mut members: Vec<Member<S>> = Vec::new();
-        for endpoint in endpoints {
-            let Endpoint {
-                peer,
-                service,
-                tier,
-            } = endpoint;
-            // A peer that is listed twice has one health.
-            let mut known = members.iter().chain(old.iter());
-            let health = known.find(|member| *member.peer() == peer).map_or_else(
-                || Arc::new(Health::new(peer)),
-                |known| Arc::clone(&known.health),
-            );
-            members.push(Member {
-                service,
-                tier,
-                health,
-            });
+struct Members<S> {
+    view: Arc<View>,
+    /// In the order of the view's slots.
+    services: Vec<S>,
+}
+
+/// A peer that was chosen for a request.
+pub(super) struct Chosen<S> {
+    pub(super) service: S,
+    pub(super) standing: Arc<Standing>,
+    pub(super) level: Level,
+    pub(super) probe: Option<Probe>,
+}
+
+impl<S> Set<S> {
+    pub(super) fn new() -> Self {
+        Self {
+            members: ArcSwap::from_pointee(Members {
+                view: Arc::default(),
+                services: Vec::new(),
+            }),
+            fleet: Arc::new(Fleet::new()),
+            changed: Notify::new(),
+            feeders: AtomicUsize::new(0),
+            discovery_error: Mutex::default(),
         }
-        members.sort_by_key(|member| member.tier);
-        self.members.store(Arc::new(members));
     }
 
     pub(super) fn peers(&self) -> Vec<Peer> {
         let members = self.members.load();
-        members.iter().map(|member| member.peer().clone()).collect()
+        let slots = members.view.slots().iter();
+        slots.map(|slot| slot.peer().clone()).collect()
     }
 
-    /// Picks a peer for a request: of the earliest tier that has one, and a tried or an ejected one
-    /// only when no other is left. Of the tried ones, those that were tried least come first, whatever
-    /// their tier.
-    pub(super) fn pick<B>(&self, pick: &dyn Pick, request: &Request<B>) -> Option<Member<S>> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.load().services.is_empty()
+    }
+
+    /// Takes note of an error of discovery, or of its end.
+    pub(super) fn set_discovery_error(&self, error: Option<String>) {
+        let error = error.map(|error| (error, Instant::now()));
+        *self
+            .discovery_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = error;
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let now = Instant::now();
         let members = self.members.load();
-        let trail = Trail::of(request.extensions());
-        let attempt = trail.map_or(1, Trail::attempt);
-        let trail = trail.filter(|trail| !trail.is_fresh());
-        let untried = |member: &Member<S>| trail.is_none_or(|t| t.allows(member.peer()));
-        let well = |member: &Member<S>| !member.health.is_ejected();
-        let pick =
-            |may: &dyn Fn(&Member<S>) -> bool| pick_where(pick, &members, request, attempt, may);
-        let picked = pick(&|member| untried(member) && well(member)).or_else(|| pick(&untried));
-        picked.or_else(|| {
-            let trail = trail.filter(|trail| trail.allows_tried())?;
-            Tried::of(trail).pick(&members, pick)
-        })
+        let slots = members.view.slots().iter();
+        let mut peers: Vec<_> = slots
+            .map(|slot| PeerSnapshot::of(&slot.standing, Some(&slot.place), now))
+            .collect();
+        let leaving = self.fleet.leaving();
+        peers.extend(
+            leaving
+                .iter()
+                .map(|standing| PeerSnapshot::of(standing, None, now)),
+        );
+        let error = self
+            .discovery_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let discovery_error = error.as_ref().map(|(error, at)| DiscoveryError {
+            error: error.clone(),
+            ago: now.saturating_duration_since(*at),
+        });
+        Snapshot {
+            peers,
+            discovery_error,
+        }
+    }
+
+    pub(super) fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    /// Waits for there to be a peer; `false`: there will be none.
+    pub(super) async fn occupied(&self) -> bool {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if !self.is_empty() {
+                return true;
+            }
+            if self.feeders.load(Ordering::SeqCst) == 0 {
+                return false;
+            }
+            changed.await;
+        }
+    }
+
+    /// Whether it is empty, and need not stay so.
+    pub(super) fn awaits_peers(&self) -> bool {
+        self.is_empty() && self.feeders.load(Ordering::SeqCst) > 0
     }
 }
 
-fn pick_where<S: Clone, B>(
-    pick: &dyn Pick,
-    members: &[Member<S>],
-    request: &Request<B>,
-    attempt: u32,
-    may: &dyn Fn(&Member<S>) -> bool,
-) -> Option<Member<S>> {
-    members
-        .chunk_by(|one, other| one.tier == other.tier)
-        // A strategy that counts its picks must not count one that there was nobody for.
-        .filter(|tier| tier.iter().any(may))
-        .find_map(|tier| {
-            let get = |index: usize| {
-                let member = tier.get(index).filter(|member| may(member))?;
-                Some(member.peer())
+impl<S: Clone> Set<S> {
+    pub(super) fn replace(&self, endpoints: impl IntoIterator<Item = Endpoint<S>>) {
+        self.update(|_| (endpoints.into_iter().collect(), ()));
+    }
+
+    /// Replaces the peers by what is made of those that are there. One that was there before keeps its health.
+    pub(super) fn update<T>(
+        &self,
+        edit: impl FnOnce(Vec<Endpoint<S>>) -> (Vec<Endpoint<S>>, T),
+    ) -> T {
+        let made = self.fleet.replace(|before| {
+            let old = self.members.load_full();
+            let (mut endpoints, made) = edit(old.endpoints());
+            sort(&mut endpoints);
+            let (slots, services) = self.settle(before, endpoints);
+            let view = Arc::new(View::new(slots, before));
+            self.members.store(Arc::new(Members {
+                view: Arc::clone(&view),
+                services,
+            }));
+            (view, made)
+        });
+        self.changed.notify_waiters();
+        made
+    }
+
+    /// Gives each endpoint its peer's standing: the one that it has already, or a new one.
+    fn settle(&self, before: &View, endpoints: Vec<Endpoint<S>>) -> (Vec<Slot>, Vec<S>) {
+        let leaving = self.fleet.leaving();
+        let old = before.slots().iter().map(|slot| &slot.standing);
+        let mut known: HashMap<&Peer, (&Arc<Standing>, bool)> = leaving
+            .iter()
+            .chain(old)
+            .map(|standing| (standing.peer(), (standing, false)))
+            .collect();
+        let mut new: HashMap<Peer, Arc<Standing>> = HashMap::new();
+        let (mut slots, mut services) = (Vec::new(), Vec::new());
+        for Endpoint { service, place } in endpoints {
+            // A peer that is listed twice has one health.
+            let standing = if let Some((standing, stays)) = known.get_mut(&place.peer) {
+                *stays = true;
+                Arc::clone(standing)
+            } else {
+                let make = || Arc::new(Standing::new(place.peer.clone(), &self.fleet));
+                Arc::clone(new.entry(place.peer.clone()).or_insert_with(make))
             };
-            let candidates = Candidates {
-                count: tier.len(),
-                attempt,
-                get: &get,
-                uri: request.uri(),
-                headers: request.headers(),
-                extensions: request.extensions(),
-            };
-            let index = pick.pick(&candidates)?;
-            // A strategy may answer what it may not; it is then as if it had not answered.
-            candidates.get(index)?;
-            tier.get(index).cloned()
+            slots.push(Slot { standing, place });
+            services.push(service);
+        }
+        if before.len() > 0 {
+            new.values().for_each(|standing| standing.start_slowly());
+        }
+        let mut gone = Vec::new();
+        for (standing, stays) in known.into_values() {
+            if stays && standing.is_leaving() {
+                standing.set_leaving(false);
+            } else if !stays && !standing.is_leaving() {
+                gone.push(Arc::clone(standing));
+            }
+        }
+        self.fleet.part_with(gone);
+        (slots, services)
+    }
+
+    pub(super) fn choose<B>(&self, asked: &Asked<'_, B>) -> Option<Chosen<S>> {
+        let members = self.members.load();
+        let choice = asked.choose(&members.view)?;
+        Some(Chosen {
+            service: members.services.get(choice.index)?.clone(),
+            standing: Arc::clone(&members.view.slots().get(choice.index)?.standing),
+            level: choice.level,
+            probe: choice.probe,
         })
+    }
+
+    /// The endpoints, for those who call them by themselves.
+    pub(super) fn endpoints(&self) -> Vec<(Arc<Standing>, S)> {
+        let members = self.members.load();
+        let standings = members
+            .view
+            .slots()
+            .iter()
+            .map(|slot| Arc::clone(&slot.standing));
+        standings.zip(members.services.iter().cloned()).collect()
+    }
 }
 
-impl<S> Default for Set<S> {
-    fn default() -> Self {
+impl<S: Clone> Members<S> {
+    fn endpoints(&self) -> Vec<Endpoint<S>> {
+        let places = self.view.slots().iter().map(|slot| slot.place.clone());
+        let endpoints = self.services.iter().cloned().zip(places);
+        endpoints
+            .map(|(service, place)| Endpoint { service, place })
+            .collect()
+    }
+}
+
+/// By tier, within a tier by zone; zones, and the endpoints of each, in the order in which they were given.
+fn sort<S>(endpoints: &mut [Endpoint<S>]) {
+    let mut zones: HashMap<Zone, usize> = HashMap::new();
+    for endpoint in &*endpoints {
+        if let Some(zone) = &endpoint.place.zone {
+            let next = zones.len();
+            zones.entry(zone.clone()).or_insert(next);
+        }
+    }
+    endpoints.sort_by_key(|Endpoint { place, .. }| {
+        let zone = place.zone.as_ref().and_then(|zone| zones.get(zone));
+        (place.tier, zone.copied())
+    });
+}
+
+/// One who may add peers, for as long as it is there.
+pub(super) struct Feeder<S> {
+    set: std::sync::Weak<Set<S>>,
+}
+
+impl<S> Feeder<S> {
+    pub(super) fn new(set: &Arc<Set<S>>) -> Self {
+        set.feeders.fetch_add(1, Ordering::SeqCst);
         Self {
-            members: ArcSwap::default(),
+            set: Arc::downgrade(set),
+        }
+    }
+
+    /// The set, if anybody still uses it.
+    pub(super) fn set(&self) -> Option<Arc<Set<S>>> {
+        self.set.upgrade()
+    }
+}
+
+impl<S> Drop for Feeder<S> {
+    fn drop(&mut self) {
+        if let Some(set) = self.set() {
+            set.feeders.fetch_sub(1, Ordering::SeqCst);
+            set.changed.notify_waiters();
         }
     }
 }
 
-impl<S: Clone + Send + Sync> Roster for Set<S> {
+impl<S: Send + Sync> Roster for Set<S> {
     fn has(&self, peer: &Peer) -> bool {
         let members = self.members.load();
-        members.iter().any(|member| member.peer() == peer)
+        members.view.slots().iter().any(|slot| slot.peer() == peer)
     }
 
     fn has_untried(&self, trail: &Trail) -> Option<bool> {
         let members = self.members.load();
         let excluded = trail.excluded();
-        let untried = |member: &Member<S>| !excluded.contains(member.peer());
-        Some(members.iter().any(untried))
+        let untried = |slot: &Slot| {
+            let behind = || trail.roster_behind(slot.peer());
+            !excluded.contains(slot.peer())
+                && behind().is_none_or(|inner| inner.has_untried(trail) != Some(false))
+        };
+        Some(members.view.slots().iter().any(untried))
     }
 }
 
-impl<S: Clone> fmt::Debug for Set<S> {
+impl<S> fmt::Debug for Set<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.peers()).finish()
     }

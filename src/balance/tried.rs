@@ -1,4 +1,4 @@
-use super::endpoint::Member;
+use super::view::Slot;
 use crate::trail::{Peer, Trail};
 
 /// What a request has come through, where every peer that it could be sent to was tried.
@@ -19,32 +19,56 @@ impl Tried {
         }
     }
 
+    /// Whether any of these was tried.
+    pub(super) fn knows_any(&self, slots: &[Slot]) -> bool {
+        slots.iter().any(|slot| self.visits.contains(slot.peer()))
+    }
+
     /// The conditions on the next peer, the strictest first: it is well, did not ask to be left alone, is
     /// not the last one, and of those that remain it was tried least.
-    pub(super) fn pick<S, R>(
+    pub(super) fn pick<R>(
         &self,
-        members: &[Member<S>],
-        pick: impl Fn(&dyn Fn(&Member<S>) -> bool) -> Option<R>,
+        slots: &[Slot],
+        pick: impl Fn(&dyn Fn(&Slot) -> bool) -> Option<R>,
     ) -> Option<R> {
-        let well = |member: &Member<S>| !member.health.is_ejected();
-        let rested = |member: &Member<S>| !self.resting.contains(member.peer());
-        let other = |member: &Member<S>| self.visits.last() != Some(member.peer());
-        let least = |may: &dyn Fn(&Member<S>) -> bool| {
-            let may_be_picked = members.iter().filter(|member| may(member));
-            let least = may_be_picked.map(|member| self.count(member)).min()?;
-            pick(&|member| may(member) && self.count(member) == least)
-        };
-        least(&|member| well(member) && rested(member) && other(member))
-            .or_else(|| least(&|member| rested(member) && other(member)))
-            .or_else(|| least(&rested))
-            .or_else(|| least(&|_| true))
+        self.pick_rested(slots, &pick)
+            .or_else(|| self.least(slots, &pick, |_| true))
             // A strategy may want none of those.
-            .or_else(|| pick(&rested))
+            .or_else(|| pick(&|slot| self.is_rested(slot)))
             .or_else(|| pick(&|_| true))
     }
 
-    fn count<S>(&self, member: &Member<S>) -> usize {
+    /// The same, but none that asked to be left alone.
+    pub(super) fn pick_rested<R>(
+        &self,
+        slots: &[Slot],
+        pick: impl Fn(&dyn Fn(&Slot) -> bool) -> Option<R>,
+    ) -> Option<R> {
+        let other = |slot: &Slot| self.is_rested(slot) && self.visits.last() != Some(slot.peer());
+        let well = |slot: &Slot| slot.standing.is_well() && other(slot);
+        self.least(slots, &pick, well)
+            .or_else(|| self.least(slots, &pick, other))
+            .or_else(|| self.least(slots, &pick, |slot| self.is_rested(slot)))
+    }
+
+    /// Picks among those that were tried least of those that may be picked.
+    fn least<R>(
+        &self,
+        slots: &[Slot],
+        pick: impl Fn(&dyn Fn(&Slot) -> bool) -> Option<R>,
+        may: impl Fn(&Slot) -> bool,
+    ) -> Option<R> {
+        let may_be_picked = slots.iter().filter(|slot| may(slot));
+        let least = may_be_picked.map(|slot| self.count(slot)).min()?;
+        pick(&|slot| may(slot) && self.count(slot) == least)
+    }
+
+    fn is_rested(&self, slot: &Slot) -> bool {
+        !self.resting.contains(slot.peer())
+    }
+
+    fn count(&self, slot: &Slot) -> usize {
         let visits = self.visits.iter();
-        visits.filter(|peer| *peer == member.peer()).count()
+        visits.filter(|peer| *peer == slot.peer()).count()
     }
 }

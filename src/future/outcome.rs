@@ -114,6 +114,12 @@ where
             Stage::MaybeProcessed
         };
         let evidence = |kind| Evidence { stage, kind };
+        if ended == Ended::Deadline && self.trail().is_some_and(Trail::is_awaiting) {
+            // There was no peer in all that time.
+            self.offer.no_peer(NoPeer::exhausted().into());
+            self.offer.show(Err("no peer"));
+            return Next::Done(self.offer.close());
+        }
         if ended == Ended::TimedOut {
             return self.on_failure(evidence(FailureKind::Timeout), None);
         }

@@ -39,11 +39,11 @@ use http::Extensions;
 use tokio::time::Instant;
 
 pub use self::{ended::Ended, no_peer::NoPeer, peer::Peer, roster::Roster};
+pub(crate) use self::{record::Relented, rest::Rest, route::Route};
 use self::{
     record::{Record, Visit},
     turn::Turn,
 };
-pub(crate) use self::{rest::Rest, route::Route};
 
 /// One attempt's handle on what its request has been through.
 ///
@@ -101,7 +101,10 @@ impl Trail {
     pub fn allows(&self, peer: &Peer) -> bool {
         let record = self.record();
         match &record.pinned {
-            Some(pinned) => pinned == peer,
+            Some(pinned) => {
+                (pinned == peer || record.pinned_via.contains(peer))
+                    && !record.exhausted.contains(peer)
+            }
             None => !record.has_tried(peer) && !record.exhausted.contains(peer),
         }
     }
@@ -110,6 +113,12 @@ impl Trail {
     pub fn allows_tried(&self) -> bool {
         let record = self.record();
         record.pinned.is_none() && record.or_tried
+    }
+
+    /// Whether this attempt is bound to a peer.
+    #[cfg(feature = "balance")]
+    pub(crate) fn is_bound(&self) -> bool {
+        self.record().pinned.is_some()
     }
 
     /// The peer that this attempt is bound to, when the last one is to be repeated.
@@ -171,6 +180,8 @@ impl Trail {
     pub(crate) fn unbind(&self) -> bool {
         let mut record = self.record();
         record.stayed = 0;
+        record.exhausted.clear();
+        record.chosen = None;
         record.pinned.take().is_some()
     }
 
@@ -223,15 +234,8 @@ impl Trail {
         let mut record = self.record();
         let current = record.speaks(self.attempt);
         if current {
-            record.chosen = Some(peer.clone());
+            record.choose(peer, roster);
             record.called = called;
-            record.refusals.clear();
-            if let Some(roster) = roster {
-                let known = record.roster.replace(Arc::clone(&roster));
-                record
-                    .outer
-                    .extend(known.filter(|known| !Arc::ptr_eq(known, &roster)));
-            }
         }
         current
     }
@@ -243,7 +247,7 @@ impl Trail {
         let mut record = self.record();
         let current = record.speaks(self.attempt);
         if current {
-            record.exhausted.push(peer.clone());
+            record.exhaust(peer);
         }
         current
     }
@@ -262,6 +266,37 @@ impl Trail {
         excluded
     }
 
+    /// The balancer that is behind `peer`, if it has been seen to be one.
+    #[cfg(feature = "balance")]
+    pub(crate) fn roster_behind(&self, peer: &Peer) -> Option<Arc<dyn Roster>> {
+        let record = self.record();
+        let behind = record.behind.iter().find(|(known, _)| known == peer);
+        behind.map(|(_, roster)| Arc::clone(roster))
+    }
+
+    /// Whether this attempt has a peer: one that is asked for another is within it.
+    #[cfg(feature = "balance")]
+    pub(crate) fn has_choice(&self) -> bool {
+        self.record().chosen.is_some()
+    }
+
+    /// Records that this attempt waits for there to be any peer at all.
+    #[cfg(feature = "balance")]
+    pub(crate) fn awaiting(&self) {
+        self.record_turn(Turn::awaiting);
+    }
+
+    /// Records that this attempt no longer waits for there to be any peer.
+    #[cfg(feature = "balance")]
+    pub(crate) fn arrived(&self) {
+        self.record_turn(Turn::arrived);
+    }
+
+    /// Whether the current attempt waits for there to be any peer.
+    pub(crate) fn is_awaiting(&self) -> bool {
+        self.record().turn == Turn::Awaiting
+    }
+
     /// Whether the current attempt has a peer whose endpoint was never called: nothing was sent.
     pub(crate) fn is_waiting(&self) -> bool {
         let record = self.record();
@@ -272,15 +307,26 @@ impl Trail {
     /// returns whether that is new.
     pub(crate) fn relent(&self) -> bool {
         let mut record = self.record();
-        let new = record.or_tried && !record.relented;
-        record.relented |= new;
-        new
+        record.relented == Relented::No && record.relent_further()
+    }
+
+    /// Lets balancers within this one choose a tried peer, first one that did not ask to be left alone, then any, if the attempt
+    /// may go to one at all; returns whether there is any more to be let.
+    #[cfg(feature = "balance")]
+    pub(crate) fn relent_further(&self) -> bool {
+        let mut record = self.record();
+        record.speaks(self.attempt) && record.relent_further()
+    }
+
+    #[cfg(feature = "balance")]
+    pub(crate) fn relented(&self) -> Relented {
+        self.record().relented
     }
 
     /// Whether an endpoint that refuses tried requests must take this one.
     #[cfg(feature = "balance")]
     pub(crate) fn has_relented(&self) -> bool {
-        self.record().relented
+        self.relented() != Relented::No
     }
 
     /// Counts a refusal in `refusals` until a peer is chosen, or the request ends.
@@ -382,9 +428,10 @@ impl Trail {
     pub(crate) fn next(&self, route: Route) -> Self {
         let mut record = self.record();
         let chosen = record.chosen.take();
-        record.pinned = match route {
-            Route::Same { .. } => chosen.clone(),
-            Route::Other { .. } => None,
+        let via = std::mem::take(&mut record.via);
+        (record.pinned, record.pinned_via) = match route {
+            Route::Same { .. } => (chosen.clone(), via),
+            Route::Other { .. } => (None, Vec::new()),
         };
         record.stayed = match route {
             Route::Same { .. } => record.stayed.saturating_add(1),
@@ -393,7 +440,7 @@ impl Trail {
         record.overdue = false;
         let (Route::Same { or_tried } | Route::Other { or_tried }) = route;
         record.or_tried = or_tried;
-        record.relented = false;
+        record.relented = Relented::No;
         record.called = false;
         record.turn = Turn::default();
         record.roster = None;

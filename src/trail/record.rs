@@ -28,12 +28,18 @@ pub(super) struct Record {
     pub(super) resting: Vec<(Option<Peer>, Rest)>,
     /// The earlier attempts, in order.
     pub(super) past: Vec<Visit>,
+    /// The balancers on the way to the current attempt's peer.
+    pub(super) via: Vec<Peer>,
+    /// What is behind peers that are balancers.
+    pub(super) behind: Vec<(Peer, Arc<dyn Roster>)>,
+    /// The balancers on the way to the only peer that the current attempt may go to.
+    pub(super) pinned_via: Vec<Peer>,
     /// The only peer that the current attempt may go to.
     pub(super) pinned: Option<Peer>,
     /// Whether a tried peer may be chosen when no other is left.
     pub(super) or_tried: bool,
-    /// Whether whoever picks blindly has shown that no other is left.
-    pub(super) relented: bool,
+    /// What was let after no other was left.
+    pub(super) relented: Relented,
     pub(super) roster: Option<Arc<dyn Roster>>,
     /// Those of the balancers around the one that spoke last.
     pub(super) outer: Vec<Arc<dyn Roster>>,
@@ -41,6 +47,18 @@ pub(super) struct Record {
     pub(super) exhausted: Vec<Peer>,
     /// Held until a peer is chosen, or the request ends.
     pub(super) refusals: Vec<Refusal>,
+}
+
+/// Which tried peers those may choose who cannot know whether there is an untried one elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Relented {
+    /// None.
+    #[default]
+    No,
+    /// One that did not ask to be left alone.
+    Rested,
+    /// Any.
+    Any,
 }
 
 /// Counts a refusal at the peer that refused, for as long as it lives.
@@ -62,6 +80,49 @@ impl Record {
     pub(super) fn hold_refusal(&mut self, refusals: &Arc<AtomicUsize>) {
         refusals.fetch_add(1, Ordering::Relaxed);
         self.refusals.push(Refusal(Arc::clone(refusals)));
+    }
+
+    /// A balancer, if it is one that has a roster, chooses a peer. One that another has chosen speaks after it.
+    pub(super) fn choose(&mut self, peer: &Peer, roster: Option<Arc<dyn Roster>>) {
+        let before = self.chosen.replace(peer.clone());
+        self.refusals.clear();
+        let Some(roster) = roster else {
+            return;
+        };
+        let Some(known) = self.roster.replace(Arc::clone(&roster)) else {
+            return;
+        };
+        if Arc::ptr_eq(&known, &roster) {
+            return;
+        }
+        self.outer.push(known);
+        if let Some(before) = before {
+            self.via.push(before.clone());
+            self.behind.retain(|(known, _)| *known != before);
+            self.behind.push((before, roster));
+        }
+    }
+
+    /// A balancer had nobody: it is as if it had not been asked.
+    #[cfg(feature = "balance")]
+    pub(super) fn exhaust(&mut self, peer: &Peer) {
+        self.exhausted.push(peer.clone());
+        self.chosen = None;
+        self.called = false;
+    }
+
+    /// Lets more than before, and asks everyone again.
+    pub(super) fn relent_further(&mut self) -> bool {
+        let more = match self.relented {
+            Relented::No => Relented::Rested,
+            Relented::Rested => Relented::Any,
+            Relented::Any => return false,
+        };
+        if self.or_tried {
+            self.relented = more;
+            self.exhausted.clear();
+        }
+        self.or_tried
     }
 
     pub(super) fn speaks(&self, attempt: u32) -> bool {

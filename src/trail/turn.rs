@@ -6,6 +6,10 @@ pub(super) enum Turn {
     /// The peer's, from the start: the endpoint says nothing of connections.
     #[default]
     Untold,
+    /// Nobody's: there is no peer yet.
+    Awaiting,
+    /// The peer's, from the time when there was one.
+    Arrived(Instant),
     /// Nobody's: there is no connection yet.
     Connecting,
     /// The peer's, since there is one.
@@ -15,9 +19,21 @@ pub(super) enum Turn {
 impl Turn {
     /// Something may have been sent since there was a connection: a second one does not change that.
     pub(super) fn connecting(&mut self) {
-        if *self == Self::Untold {
+        if !matches!(self, Self::Connected(_)) {
             *self = Self::Connecting;
         }
+    }
+
+    /// There is no peer yet.
+    #[cfg(feature = "balance")]
+    pub(super) fn awaiting(&mut self) {
+        *self = Self::Awaiting;
+    }
+
+    /// There is a peer now, or there will be none.
+    #[cfg(feature = "balance")]
+    pub(super) fn arrived(&mut self) {
+        *self = Self::Arrived(Instant::now());
     }
 
     /// It is the first connection that counts.
@@ -31,8 +47,8 @@ impl Turn {
     pub(super) fn since(self, since: Instant) -> Option<Instant> {
         match self {
             Self::Untold => Some(since),
-            Self::Connecting => None,
-            Self::Connected(at) => Some(since.max(at)),
+            Self::Awaiting | Self::Connecting => None,
+            Self::Arrived(at) | Self::Connected(at) => Some(since.max(at)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use tower::{Service, buffer::Buffer, service_fn};
+use tower::{Service, buffer::Buffer, limit::ConcurrencyLimit, service_fn};
 use tower_failover::{
     balance::{Balance, Endpoint, InOrder, Untried},
     limits::Budget,
@@ -287,26 +287,39 @@ async fn blind_balancer_may_use_a_tried_peer_only_when_it_finds_no_other() {
     assert_eq!(*calls.lock().unwrap(), ["a", "b"]);
 }
 
+/// A service with one place, and what has taken it.
+fn full() -> (Limited, Limited) {
+    let full = ConcurrencyLimit::new(answering(200), 1);
+    let mut holder = full.clone();
+    let mut noop = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(Service::<Request<ReplayBody<Body>>>::poll_ready(&mut holder, &mut noop).is_ready());
+    (full, holder)
+}
+
+type Limited = ConcurrencyLimit<Script<Body>>;
+
+#[tokio::test(start_paused = true)]
+async fn endpoint_that_is_not_ready_is_passed_over_for_one_that_is() {
+    let ((full, _holder), (well, free)) = (self::full(), self::full());
+    drop(free);
+    let peers = [Endpoint::new("full", full), Endpoint::new("well", well)];
+    let service = FailoverLayer::default().layer(Balance::new(peers).pick(InOrder));
+    let response = service.oneshot(get()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(Report::of(response.extensions()).is_none(), "one attempt");
+}
+
 #[tokio::test(start_paused = true)]
 async fn endpoint_that_is_never_ready_was_sent_nothing_and_is_left() {
-    use tower::limit::ConcurrencyLimit;
     for request in [get(), post()] {
-        let full = ConcurrencyLimit::new(answering(200), 1);
-        let mut holder = full.clone();
-        let _permit = Service::<Request<ReplayBody<Body>>>::poll_ready(
-            &mut holder,
-            &mut std::task::Context::from_waker(std::task::Waker::noop()),
-        );
-        let well = ConcurrencyLimit::new(answering(200), 1);
-        let peers = [Endpoint::new("full", full), Endpoint::new("well", well)];
+        let [(one, _one), (other, _other)] = [full(), full()];
+        let peers = [Endpoint::new("one", one), Endpoint::new("other", other)];
         let layer = FailoverLayer::default().per_try_timeout(100 * MS);
         let service = layer.layer(Balance::new(peers).pick(InOrder));
-        let response = service.oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 200);
-        let report = Report::of(response.extensions()).unwrap();
+        let error = service.oneshot(request).await.unwrap_err();
         assert_eq!(
-            report.to_string(),
-            "full: no response in time, well: status 200"
+            error.report().to_string(),
+            "one: no response in time, other: no response in time"
         );
     }
 }

@@ -1,0 +1,288 @@
+//! Which peers a strategy may pick from, for one request.
+
+use std::cell::Cell;
+
+use http::Request;
+use tokio::time::Instant;
+
+use super::{
+    pick::{Candidates, Pick},
+    rules::Rules,
+    standing::{Availability, Probe},
+    tried::Tried,
+    view::{Group, Slot, Tier, View},
+    zone::{Zone, ZoneOrder},
+};
+use crate::trail::{Peer, Relented, Trail};
+
+/// How far down the list of those that would be best a choice was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Level {
+    /// A peer that is well, of a tier that is well enough; one that starts slowly or may be well again only now
+    /// and then.
+    Best,
+    /// Any peer that is well.
+    Well,
+    /// Any peer that was not tried.
+    Untried,
+    /// Any peer.
+    Tried,
+}
+
+/// What was chosen: the index of a slot.
+pub(super) struct Choice {
+    pub(super) index: usize,
+    pub(super) level: Level,
+    pub(super) probe: Option<Probe>,
+}
+
+/// A request that a peer is chosen for.
+pub(super) struct Asked<'a, B> {
+    pub(super) pick: &'a dyn Pick,
+    pub(super) rules: &'a Rules,
+    pub(super) request: &'a Request<B>,
+    /// Those that were found not ready for it.
+    pub(super) passed: &'a [Peer],
+    /// Whether another balancer has chosen this one.
+    pub(super) inner: bool,
+    /// The last level that is worth it.
+    pub(super) down_to: Level,
+}
+
+impl<B> Asked<'_, B> {
+    /// Chooses a peer: of the earliest tier that has one, and a tried or an ejected one only when no other is
+    /// left. Of the tried ones, those that were tried least come first, whatever their tier.
+    pub(super) fn choose(&self, view: &View) -> Option<Choice> {
+        let trail = Trail::of(self.request.extensions());
+        let attempt = trail.map_or(1, Trail::attempt);
+        let trail = trail.filter(|trail| !trail.is_fresh());
+        if let Some(trail) = trail {
+            if trail.is_bound() {
+                return self.bound(view, trail);
+            }
+        }
+        let excluded = trail.map(Trail::excluded).unwrap_or_default();
+        let search = Search {
+            asked: self,
+            view,
+            attempt,
+            clock: Clock::default(),
+            draw: Cell::default(),
+            lost: Cell::default(),
+        };
+        search.untried(&excluded).or_else(|| {
+            let trail =
+                trail.filter(|trail| trail.allows_tried() && self.down_to == Level::Tried)?;
+            search.tried(trail)
+        })
+    }
+
+    /// The one peer that the request is bound to, or the balancer that knows it.
+    fn bound(&self, view: &View, trail: &Trail) -> Option<Choice> {
+        let allowed = |slot: &Slot| trail.allows(slot.peer()) && !self.passed.contains(slot.peer());
+        let index = view.slots().iter().position(allowed)?;
+        Some(Choice {
+            index,
+            level: Level::Best,
+            probe: None,
+        })
+    }
+}
+
+/// The time, read once, and only if somebody asks.
+#[derive(Debug, Default)]
+pub(super) struct Clock(Cell<Option<Instant>>);
+
+impl Clock {
+    pub(super) fn now(&self) -> Instant {
+        let now = self.0.get().unwrap_or_else(Instant::now);
+        self.0.set(Some(now));
+        now
+    }
+}
+
+/// One request's search.
+struct Search<'a, B> {
+    asked: &'a Asked<'a, B>,
+    view: &'a View,
+    attempt: u32,
+    clock: Clock,
+    /// Where in a range of shares this request falls.
+    draw: Cell<Option<f64>>,
+    /// A peer that another request has claimed meanwhile.
+    lost: Cell<Option<usize>>,
+}
+
+impl<B> Search<'_, B> {
+    fn untried(&self, excluded: &[Peer]) -> Option<Choice> {
+        let rules = self.asked.rules;
+        let passed = self.asked.passed;
+        let untried = |slot: &Slot| {
+            let out = |peers: &[Peer]| !peers.is_empty() && peers.contains(slot.peer());
+            !out(excluded) && !out(passed)
+        };
+        let first = self.attempt == 1;
+        let best = |slot: &Slot| {
+            let available = slot.standing.availability(rules, || self.clock.now());
+            let free = match available {
+                Availability::Well | Availability::Due => true,
+                Availability::Slow(share) => !first || self.draw() < share,
+                Availability::Out => false,
+            };
+            free && untried(slot)
+        };
+        let fit = |tier: &Tier| tier.share() >= rules.panic;
+        let panics = rules.panic > 0.0 && !self.view.tiers().iter().any(fit);
+        if !panics {
+            if let Some(choice) = self.at(Level::Best, self.fitting(fit), &best) {
+                return Some(choice);
+            }
+            let well = |slot: &Slot| slot.standing.is_well() && untried(slot);
+            if let Some(choice) = self.at(Level::Well, self.in_order(), &well) {
+                return Some(choice);
+            }
+        }
+        self.at(Level::Untried, self.in_order(), &untried)
+    }
+
+    /// There are only tried ones left.
+    ///
+    /// Where balancers are nested, one that another has chosen says so first, and lets the others show whether they
+    /// have one that was not tried; then, whether they have one that did not ask to be left alone.
+    fn tried(&self, trail: &Trail) -> Option<Choice> {
+        let asked = self.asked;
+        let relented = trail.relented();
+        if asked.inner && relented == Relented::No {
+            return None;
+        }
+        let pick = |may: &dyn Fn(&Slot) -> bool| {
+            let may = |slot: &Slot| !asked.passed.contains(slot.peer()) && may(slot);
+            self.at(Level::Tried, self.in_order(), &may)
+        };
+        let tried = Tried::of(trail);
+        if asked.inner && relented == Relented::Rested {
+            return tried.pick_rested(self.view.slots(), pick);
+        }
+        if !asked.inner && !tried.knows_any(self.view.slots()) {
+            // They are balancers: each is asked again, for a peer that was tried.
+            while trail.relent_further() {
+                let excluded = trail.excluded();
+                if let Some(choice) = self.untried(&excluded) {
+                    return Some(choice);
+                }
+            }
+            return None;
+        }
+        tried.pick(self.view.slots(), pick)
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = &Tier> + Clone {
+        self.view.tiers().iter()
+    }
+
+    /// The tiers that are fit for it, that one first which the request falls to.
+    fn fitting(&self, fit: impl Fn(&Tier) -> bool) -> impl Iterator<Item = &Tier> {
+        let (before, from) = self.view.tiers().split_at(self.first_tier());
+        from.iter().chain(before).filter(move |tier| fit(tier))
+    }
+
+    /// The tier that a request begins with: the first, but for what spills over from one that is not well enough.
+    fn first_tier(&self) -> usize {
+        let (Some(spill), 1) = (self.asked.rules.spill, self.attempt) else {
+            return 0;
+        };
+        let capacity = |tier: &Tier| (tier.share() / spill).min(1.0);
+        let capacities = self.in_order().map(capacity);
+        let whole = capacities.clone().sum::<f64>().min(1.0);
+        let mut draw = self.draw() * whole;
+        for (index, capacity) in capacities.enumerate() {
+            if draw < capacity {
+                return index;
+            }
+            draw -= capacity;
+        }
+        0
+    }
+
+    fn draw(&self) -> f64 {
+        let draw = self.draw.get().unwrap_or_else(fastrand::f64);
+        self.draw.set(Some(draw));
+        draw
+    }
+
+    fn at<'t>(
+        &'t self,
+        level: Level,
+        tiers: impl Iterator<Item = &'t Tier>,
+        may: &dyn Fn(&Slot) -> bool,
+    ) -> Option<Choice> {
+        if level > self.asked.down_to {
+            return None;
+        }
+        let mut groups = tiers.flat_map(|tier| self.groups(tier));
+        groups.find_map(|group| self.among(level, group, may))
+    }
+
+    /// A tier's groups: its zones as the request prefers them, then all of it.
+    fn groups<'t>(&'t self, tier: &'t Tier) -> impl Iterator<Item = &'t Group> {
+        let order = if tier.has_zones() { self.zones() } else { &[] };
+        let zones = order.iter().filter_map(|zone| tier.zone(zone));
+        zones.chain([tier.all()])
+    }
+
+    fn zones(&self) -> &[Zone] {
+        let own: Option<&ZoneOrder> = self.asked.request.extensions().get();
+        let order = own.or(self.asked.rules.zones.as_ref());
+        order.map_or(&[], ZoneOrder::zones)
+    }
+
+    fn among(&self, level: Level, group: &Group, may: &dyn Fn(&Slot) -> bool) -> Option<Choice> {
+        let slots = self.view.of(group);
+        let Asked {
+            pick,
+            rules,
+            request,
+            ..
+        } = self.asked;
+        // Between the look at a peer and its claim another request may have claimed it.
+        for _ in 0..4 {
+            let may = |slot: &Slot| {
+                let lost = self
+                    .lost
+                    .get()
+                    .is_some_and(|lost| std::ptr::eq(slot, &self.view.slots()[lost]));
+                !lost && may(slot)
+            };
+            let candidates = Candidates {
+                slots,
+                group,
+                may: &may,
+                clock: &self.clock,
+                attempt: self.attempt,
+                method: request.method(),
+                uri: request.uri(),
+                headers: request.headers(),
+                extensions: request.extensions(),
+            };
+            let picked = pick.pick(&candidates)?;
+            // A strategy may answer what it may not; it is then as if it had not answered.
+            candidates.get(picked)?;
+            let index = group.range().start + picked;
+            let mut choice = Choice {
+                index,
+                level,
+                probe: None,
+            };
+            let standing = &slots[picked].standing;
+            if level > Level::Best || standing.is_well() {
+                return Some(choice);
+            }
+            choice.probe = standing.claim(rules);
+            if choice.probe.is_some() || standing.is_well() {
+                return Some(choice);
+            }
+            self.lost.set(Some(index));
+        }
+        None
+    }
+}

@@ -1,0 +1,98 @@
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use tokio::time::Instant;
+
+use super::{standing::Standing, view::View};
+
+/// All peers of a balancer, for what must be decided over all of them: how many may be out, how many are asked
+/// whether they are well again. Its lock is taken when a peer's state or the set changes, never by a request
+/// that finds its peer well.
+pub(super) struct Fleet {
+    origin: Instant,
+    view: Mutex<Arc<View>>,
+    probes: AtomicUsize,
+    most_probes: AtomicUsize,
+    /// Those that were taken out while they had something to do.
+    leaving: Mutex<Vec<Weak<Standing>>>,
+}
+
+impl Fleet {
+    pub(super) fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            view: Mutex::default(),
+            probes: AtomicUsize::new(0),
+            most_probes: AtomicUsize::new(1),
+            leaving: Mutex::default(),
+        }
+    }
+
+    pub(super) fn origin(&self) -> Instant {
+        self.origin
+    }
+
+    /// Makes a change to a peer that may be counted; `edit` says whether it was made.
+    pub(super) fn change(&self, edit: impl FnOnce(&View) -> bool) -> bool {
+        let view = lock(&self.view);
+        let changed = edit(&view);
+        if changed {
+            view.count_well();
+        }
+        changed
+    }
+
+    /// Puts another view in the place of the last one.
+    pub(super) fn replace<T>(&self, make: impl FnOnce(&View) -> (Arc<View>, T)) -> T {
+        let mut view = lock(&self.view);
+        let (next, made) = make(&view);
+        next.count_well();
+        self.most_probes.store((next.len() / 10).max(1), Relaxed);
+        *view = next;
+        made
+    }
+
+    /// Peers that are no longer in the set: they are remembered while they have something to do.
+    pub(super) fn part_with(&self, gone: Vec<Arc<Standing>>) {
+        let mut leaving = lock(&self.leaving);
+        leaving.retain(|standing| standing.strong_count() > 0);
+        for standing in gone {
+            standing.set_leaving(true);
+            leaving.push(Arc::downgrade(&standing));
+        }
+    }
+
+    /// Those that have left, and still have something to do.
+    pub(super) fn leaving(&self) -> Vec<Arc<Standing>> {
+        let leaving = lock(&self.leaving);
+        let busy = leaving.iter().filter_map(Weak::upgrade);
+        busy.filter(|standing| standing.is_leaving() && standing.in_flight() > 0)
+            .collect()
+    }
+
+    pub(super) fn begin_probe(&self) -> bool {
+        let most = self.most_probes.load(Relaxed);
+        let one_more = |probes: usize| (probes < most).then_some(probes + 1);
+        self.probes.fetch_update(Relaxed, Relaxed, one_more).is_ok()
+    }
+
+    pub(super) fn end_probe(&self) {
+        self.probes.fetch_sub(1, Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every write is complete in itself, so a panic elsewhere leaves nothing half done.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fleet").finish_non_exhaustive()
+    }
+}

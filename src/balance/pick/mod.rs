@@ -1,0 +1,62 @@
+//! Strategies: who of those that may be picked is.
+
+mod candidates;
+mod consistent_hash;
+mod in_order;
+mod key;
+mod least_loaded;
+mod random;
+mod ring;
+mod round_robin;
+
+pub(super) use self::ring::Ring;
+pub use self::{
+    candidates::Candidates, consistent_hash::ConsistentHash, in_order::InOrder,
+    least_loaded::LeastLoaded, random::Random, round_robin::RoundRobin,
+};
+
+/// Chooses a peer for a request: the counterpart of Pingora's `upstream_peer`.
+///
+/// | strategy | whom it picks | cost with `n` peers |
+/// |---|---|---|
+/// | [`InOrder`] | the first | O(1), and the peers before it that are out |
+/// | [`RoundRobin`] | each in turn, by weight | O(1) with equal weights |
+/// | [`Random`] | any, by weight | O(1) with equal weights |
+/// | [`LeastLoaded`] | the less busy and faster of two | O(1) |
+/// | [`ConsistentHash`] | the one that a header, a cookie or the path belongs to | O(log n) |
+///
+/// A closure is a strategy as well:
+///
+/// ```
+/// use tower_failover::balance::{Candidates, Pick};
+///
+/// fn check(_: impl Pick) {}
+/// check(|candidates: &Candidates<'_>| {
+///     let wanted = candidates.headers().get("x-shard")?.to_str().ok()?;
+///     candidates.indices().find(|index| {
+///         candidates.get(*index).is_some_and(|peer| peer.name() == wanted)
+///     })
+/// });
+/// ```
+pub trait Pick: Send + Sync {
+    /// Returns the index of one of the candidates, or `None` if none of them will do.
+    ///
+    /// Exclusion, tiers, zones and health have been dealt with: a candidate that may not be picked is
+    /// [`None`](Candidates::get). It may be called several times for a request, with other candidates.
+    fn pick(&self, candidates: &Candidates<'_>) -> Option<usize>;
+
+    /// Whether it asks for [`latency`](Candidates::latency), which is not measured otherwise; by default it does
+    /// not.
+    fn needs_latency(&self) -> bool {
+        false
+    }
+}
+
+impl<F> Pick for F
+where
+    F: Fn(&Candidates<'_>) -> Option<usize> + Send + Sync,
+{
+    fn pick(&self, candidates: &Candidates<'_>) -> Option<usize> {
+        self(candidates)
+    }
+}

@@ -1,0 +1,87 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{Breaker, OnStateChange, Pick, RoundRobin, ZoneOrder};
+use crate::failure::{Classify, KnownErrors};
+
+/// How a balancer judges its peers, and how it shares the traffic between their tiers.
+#[derive(Clone)]
+pub(super) struct Rules {
+    pub(super) pick: Arc<dyn Pick>,
+    pub(super) breaker: Breaker,
+    pub(super) classify: Arc<dyn Classify>,
+    /// The largest share of a tier that may be out.
+    pub(super) most_ejected: f64,
+    /// The share of well peers under which a tier's health is not believed.
+    pub(super) panic: f64,
+    /// The share of well peers under which a tier's traffic begins to spill over.
+    pub(super) spill: Option<f64>,
+    pub(super) slow_start: Duration,
+    pub(super) zones: Option<ZoneOrder>,
+    /// How long a request waits for the first peer.
+    pub(super) patience: Duration,
+    pub(super) listener: Option<Arc<dyn OnStateChange>>,
+    /// Whether response times are measured.
+    pub(super) timed: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            pick: Arc::new(RoundRobin),
+            breaker: Breaker::default(),
+            classify: Arc::new(KnownErrors),
+            most_ejected: 0.5,
+            panic: 0.0,
+            spill: None,
+            slow_start: Duration::ZERO,
+            zones: None,
+            patience: Duration::from_secs(10),
+            listener: None,
+            timed: false,
+        }
+    }
+}
+
+impl Rules {
+    /// How many of a tier's peers may be out.
+    pub(super) fn most_out_of(&self, peers: usize) -> usize {
+        if self.most_ejected >= 1.0 {
+            return peers;
+        }
+        if self.most_ejected <= 0.0 {
+            return 0;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a share of some peers")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "rounded down"
+        )]
+        let most = (self.most_ejected * peers as f64) as usize;
+        most.max(1).min(peers.saturating_sub(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_may_be_out_and_one_stays() {
+        let most = |share, peers| {
+            let rules = Rules {
+                most_ejected: share,
+                ..Rules::default()
+            };
+            rules.most_out_of(peers)
+        };
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5, 10].map(|n| most(0.5, n)),
+            [0, 0, 1, 1, 2, 2, 5]
+        );
+        assert_eq!([1, 2, 10].map(|n| most(0.01, n)), [0, 1, 1]);
+        assert_eq!([1, 2, 10].map(|n| most(0.99, n)), [0, 1, 9]);
+        assert_eq!([1, 2, 10].map(|n| most(1.0, n)), [1, 2, 10]);
+        assert_eq!([1, 2, 10].map(|n| most(0.0, n)), [0, 0, 0]);
+    }
+}

@@ -1,0 +1,252 @@
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Probe, Standing, flag};
+use crate::balance::{
+    rules::Rules,
+    state::{Fault, State, StateChange},
+};
+
+/// What leads a peer from one state to another.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    /// Good outcomes since the breaker opened.
+    successes: u32,
+    /// How often it opened without having been closed for long.
+    openings_in_row: u32,
+    closed_at: Option<Instant>,
+    /// The last failures, where those within a time are counted.
+    recent: VecDeque<Instant>,
+    pub(super) openings: u64,
+    pub(super) failures: u64,
+    pub(super) last_failure: Option<(Fault, Instant)>,
+}
+
+impl Standing {
+    /// A good response head arrived.
+    pub(in crate::balance) fn answered(&self, epoch: u32, rules: &Rules) {
+        if self.has(flag::OUT) {
+            self.recover(epoch, rules);
+            return;
+        }
+        reset(&self.heads);
+        if let Some(rate) = rules.breaker.success_rate {
+            self.rate.good(rate.window, self.ms(Instant::now()));
+        }
+    }
+
+    /// A response's body arrived whole.
+    pub(in crate::balance) fn completed(&self) {
+        reset(&self.bodies);
+    }
+
+    /// It failed.
+    pub(in crate::balance) fn failed(&self, fault: Fault, epoch: u32, rules: &Rules) {
+        let now = Instant::now();
+        let mut ledger = self.ledger();
+        ledger.failures += 1;
+        ledger.last_failure = Some((fault, now));
+        if epoch != self.epoch() || self.has(flag::OPEN) {
+            return;
+        }
+        let before = self.state();
+        let opens = if self.has(flag::HALF_OPEN) {
+            self.set(flag::OPEN);
+            self.clear(flag::HALF_OPEN);
+            true
+        } else {
+            self.trips(&mut ledger, fault, now, rules) && self.leave_rotation(rules)
+        };
+        if !opens {
+            return;
+        }
+        let out_for = self.opened(&mut ledger, now, rules);
+        drop(ledger);
+        self.tell(before, Some(fault), Some(out_for), rules);
+    }
+
+    /// Active health checks have found out how it is.
+    pub(in crate::balance) fn set_down(&self, down: bool, rules: &Rules) {
+        let before = self.state();
+        let mut ledger = self.ledger();
+        if down {
+            ledger.last_failure = Some((Fault::Check, Instant::now()));
+        }
+        let changed = self.change(|| {
+            let changed = self.has(flag::DOWN) != down;
+            if down {
+                self.set(flag::DOWN);
+            } else {
+                self.clear(flag::DOWN);
+            }
+            changed
+        });
+        // What it did before it was down says nothing of how it is now.
+        if changed && !down {
+            self.closed(&mut ledger);
+        }
+        drop(ledger);
+        if changed {
+            self.tell(before, down.then_some(Fault::Check), None, rules);
+        }
+    }
+
+    /// Claims it for the one request that may show whether it is well.
+    pub(in crate::balance) fn claim(self: &Arc<Self>, rules: &Rules) -> Option<Probe> {
+        let probe = Probe::claim(self)?;
+        let ledger = self.ledger();
+        if !self.has(flag::OUT) {
+            return None;
+        }
+        let begins = self.has(flag::OPEN);
+        self.set(flag::HALF_OPEN);
+        self.clear(flag::OPEN);
+        drop(ledger);
+        if begins {
+            self.tell(State::Open, None, None, rules);
+        }
+        Some(probe)
+    }
+
+    /// Whether a failure is the one that opens a closed breaker.
+    fn trips(&self, ledger: &mut Ledger, fault: Fault, now: Instant, rules: &Rules) -> bool {
+        let breaker = &rules.breaker;
+        let streak = match fault {
+            Fault::Body => &self.bodies,
+            _ => &self.heads,
+        };
+        let streak = streak.fetch_add(1, Relaxed).saturating_add(1);
+        let mut trips = breaker.failures != 0 && streak >= breaker.failures;
+        if let Some((most, window)) = breaker.failures_within {
+            let recent = &mut ledger.recent;
+            recent.push_back(now);
+            let is_old = |at: &Instant| now.saturating_duration_since(*at) >= window;
+            while recent.len() > most as usize || recent.front().is_some_and(is_old) {
+                recent.pop_front();
+            }
+            trips |= recent.len() >= most as usize;
+        }
+        if let Some(rate) = breaker.success_rate {
+            let outcomes = self.rate.bad(rate.window, self.ms(now));
+            trips |= rate.is_missed(outcomes);
+        }
+        trips
+    }
+
+    /// Opens the breaker, unless too many are out already.
+    fn leave_rotation(&self, rules: &Rules) -> bool {
+        let Some(fleet) = self.fleet.upgrade() else {
+            return false;
+        };
+        fleet.change(|view| {
+            let may = view.may_spare(self, rules);
+            if may {
+                self.set(flag::OPEN);
+            }
+            may
+        })
+    }
+
+    /// The breaker has opened. Returns for how long.
+    fn opened(&self, ledger: &mut Ledger, now: Instant, rules: &Rules) -> Duration {
+        let breaker = &rules.breaker;
+        let closed_for = ledger.closed_at.map(|at| now.saturating_duration_since(at));
+        let forgiven = closed_for.map_or(0, |time| {
+            let periods = time.as_millis() / breaker.open_for.as_millis().max(1);
+            u32::try_from(periods).unwrap_or(u32::MAX)
+        });
+        ledger.openings += 1;
+        ledger.openings_in_row = ledger
+            .openings_in_row
+            .saturating_sub(forgiven)
+            .saturating_add(1);
+        ledger.closed_at = None;
+        ledger.successes = 0;
+        ledger.recent.clear();
+        self.rate.forget();
+        self.epoch.fetch_add(1, Relaxed);
+        self.clear(flag::SLOW);
+        let period = breaker.period(ledger.openings_in_row);
+        let until = now
+            .checked_add(period)
+            .map_or(u64::MAX, |until| self.ms(until));
+        self.out_until.store(until, Relaxed);
+        period
+    }
+
+    /// A good outcome of a peer that is out.
+    fn recover(&self, epoch: u32, rules: &Rules) {
+        let mut ledger = self.ledger();
+        if epoch != self.epoch() || !self.has(flag::OUT) {
+            return;
+        }
+        ledger.successes += 1;
+        if ledger.successes < rules.breaker.successes {
+            return;
+        }
+        let before = self.state();
+        self.closed(&mut ledger);
+        drop(ledger);
+        self.tell(before, None, None, rules);
+    }
+
+    /// Closes the breaker.
+    fn closed(&self, ledger: &mut Ledger) {
+        ledger.closed_at = Some(Instant::now());
+        reset(&self.heads);
+        self.epoch.fetch_add(1, Relaxed);
+        self.start_slowly();
+        self.change(|| {
+            self.clear(flag::OUT);
+            true
+        });
+    }
+
+    /// Changes what is counted in the set.
+    fn change(&self, edit: impl FnOnce() -> bool) -> bool {
+        match self.fleet.upgrade() {
+            Some(fleet) => fleet.change(|_| edit()),
+            None => edit(),
+        }
+    }
+
+    fn tell(&self, from: State, fault: Option<Fault>, out_for: Option<Duration>, rules: &Rules) {
+        let change = StateChange {
+            peer: self.peer.clone(),
+            from,
+            to: self.state(),
+            fault,
+            out_for,
+        };
+        if change.from != change.to {
+            change.tell(rules.listener.as_ref());
+        }
+    }
+
+    /// How often its breaker opened, how often it failed, and how and when it did so last.
+    pub(in crate::balance) fn history(&self) -> (u64, u64, Option<(Fault, Instant)>) {
+        let ledger = self.ledger();
+        (ledger.openings, ledger.failures, ledger.last_failure)
+    }
+
+    /// How much longer it is left out, if its breaker is open.
+    pub(in crate::balance) fn out_for(&self, now: Instant) -> Option<Duration> {
+        let left = self.out_until.load(Relaxed).saturating_sub(self.ms(now));
+        self.has(flag::OPEN).then(|| Duration::from_millis(left))
+    }
+}
+
+fn reset(streak: &AtomicU32) {
+    // Reading is cheap where many write: a healthy peer's counters stay shared.
+    if streak.load(Relaxed) != 0 {
+        streak.store(0, Relaxed);
+    }
+}

@@ -1,0 +1,246 @@
+//! What is known of one peer: how busy it is, and how well.
+
+mod breaker;
+mod load;
+mod probe;
+mod rate;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use self::{breaker::Ledger, load::Load, rate::Rate};
+pub(super) use self::{probe::Probe, rate::Outcomes};
+use super::{fleet::Fleet, rules::Rules, state::State};
+use crate::trail::Peer;
+
+/// One peer, for as long as it is in the set or has something to do: updates of the set keep it.
+///
+/// The healthy path reads `flags`, which is 0 then, and counts what is in flight. What leads from one state to
+/// another is in the ledger, which is locked when something failed, or when the peer is not well.
+pub(super) struct Standing {
+    peer: Peer,
+    fleet: Weak<Fleet>,
+    origin: Instant,
+    load: Load,
+    flags: AtomicU8,
+    /// Counts the times that its breaker opened or closed: an exchange that began before has nothing to say
+    /// of the time after.
+    epoch: AtomicU32,
+    /// Failures before a response head since the last good one.
+    heads: AtomicU32,
+    /// Bodies that broke off since the last one that was whole. A peer that dies in the middle of
+    /// every response sends good heads.
+    bodies: AtomicU32,
+    rate: Rate,
+    /// When an open breaker becomes half-open, in milliseconds since the origin.
+    out_until: AtomicU64,
+    /// When its slow start began, in milliseconds since the origin.
+    slow_from: AtomicU64,
+    /// Whether a request is there that shows whether it is well again.
+    probing: AtomicBool,
+    ledger: Mutex<Ledger>,
+    /// Tells those who wait for it to have nothing to do.
+    drained: Notify,
+}
+
+/// The states that keep a peer from being well, and what else is seldom true.
+mod flag {
+    pub(super) const OPEN: u8 = 1;
+    pub(super) const HALF_OPEN: u8 = 2;
+    pub(super) const DOWN: u8 = 4;
+    pub(super) const SLOW: u8 = 8;
+    pub(super) const LEAVING: u8 = 16;
+
+    pub(super) const OUT: u8 = OPEN | HALF_OPEN;
+    pub(super) const UNWELL: u8 = OUT | DOWN;
+}
+
+/// The smallest share of its traffic that a peer is given when it starts slowly, as in Envoy.
+const SLOWEST: f64 = 0.1;
+
+/// Whether a peer may be given a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Availability {
+    Well,
+    /// It may be given this share of what it would have.
+    Slow(f64),
+    /// One request may show whether it is well.
+    Due,
+    Out,
+}
+
+impl Standing {
+    pub(super) fn new(peer: Peer, fleet: &Arc<Fleet>) -> Self {
+        Self {
+            peer,
+            fleet: Arc::downgrade(fleet),
+            origin: fleet.origin(),
+            load: Load::default(),
+            flags: AtomicU8::new(0),
+            epoch: AtomicU32::new(0),
+            heads: AtomicU32::new(0),
+            bodies: AtomicU32::new(0),
+            rate: Rate::default(),
+            out_until: AtomicU64::new(0),
+            slow_from: AtomicU64::new(0),
+            probing: AtomicBool::new(false),
+            ledger: Mutex::default(),
+            drained: Notify::new(),
+        }
+    }
+
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Whether neither its breaker nor a health check speaks against it.
+    pub(super) fn is_well(&self) -> bool {
+        !self.has(flag::UNWELL)
+    }
+
+    pub(super) fn state(&self) -> State {
+        let flags = self.flags.load(Ordering::Relaxed);
+        match flags {
+            _ if flags & flag::LEAVING != 0 => State::Draining,
+            _ if flags & flag::DOWN != 0 => State::Down,
+            _ if flags & flag::OPEN != 0 => State::Open,
+            _ if flags & flag::HALF_OPEN != 0 => State::HalfOpen,
+            _ => State::Closed,
+        }
+    }
+
+    /// Whether it may be given a request; the clock is read only when that depends on it.
+    pub(super) fn availability(
+        &self,
+        rules: &Rules,
+        now: impl FnOnce() -> Instant,
+    ) -> Availability {
+        let flags = self.flags.load(Ordering::Relaxed) & !flag::LEAVING;
+        if flags == 0 {
+            return Availability::Well;
+        }
+        if flags & flag::DOWN != 0 {
+            return Availability::Out;
+        }
+        if flags & flag::OUT != 0 {
+            let waits =
+                flags & flag::OPEN != 0 && self.ms(now()) < self.out_until.load(Ordering::Relaxed);
+            if waits || self.probing.load(Ordering::Relaxed) {
+                return Availability::Out;
+            }
+            return Availability::Due;
+        }
+        if rules.slow_start.is_zero() {
+            self.clear(flag::SLOW);
+            return Availability::Well;
+        }
+        let slow_for = self
+            .ms(now())
+            .saturating_sub(self.slow_from.load(Ordering::Relaxed));
+        let share = Duration::from_millis(slow_for).as_secs_f64() / rules.slow_start.as_secs_f64();
+        if share < 1.0 {
+            return Availability::Slow(share.max(SLOWEST));
+        }
+        self.clear(flag::SLOW);
+        Availability::Well
+    }
+
+    /// It is well again, or new among others: it is given less than the others for a while, where that is asked for.
+    pub(super) fn start_slowly(&self) {
+        self.slow_from
+            .store(self.ms(Instant::now()), Ordering::Relaxed);
+        self.set(flag::SLOW);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.has(flag::LEAVING)
+    }
+
+    /// It is no longer in the set, or is again.
+    pub(super) fn set_leaving(&self, leaving: bool) {
+        if leaving {
+            self.flags.fetch_or(flag::LEAVING, Ordering::SeqCst);
+            self.drained.notify_waiters();
+        } else {
+            self.clear(flag::LEAVING);
+        }
+    }
+
+    /// Waits until it has nothing to do, or is in the set again.
+    pub(super) async fn drained(&self) {
+        loop {
+            let mut changed = std::pin::pin!(self.drained.notified());
+            changed.as_mut().enable();
+            if self.load.in_flight() == 0 || !self.has(flag::LEAVING) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.load.in_flight()
+    }
+
+    pub(super) fn latency(&self, now: Instant) -> Option<Duration> {
+        self.load.latency(self.ms(now))
+    }
+
+    pub(super) fn measure(&self, latency: Duration, now: Instant) {
+        self.load.measure(latency, self.ms(now));
+    }
+
+    /// An exchange begins.
+    pub(super) fn begin(&self) {
+        self.load.begin();
+    }
+
+    /// An exchange is over.
+    pub(super) fn end(&self) {
+        if self.load.end() && self.flags.load(Ordering::SeqCst) & flag::LEAVING != 0 {
+            self.drained.notify_waiters();
+        }
+    }
+
+    fn has(&self, flags: u8) -> bool {
+        self.flags.load(Ordering::Relaxed) & flags != 0
+    }
+
+    fn set(&self, flags: u8) {
+        self.flags.fetch_or(flags, Ordering::Relaxed);
+    }
+
+    fn clear(&self, flags: u8) {
+        self.flags.fetch_and(!flags, Ordering::Relaxed);
+    }
+
+    fn ms(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.origin);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standing")
+            .field("peer", &self.peer)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
