@@ -5,9 +5,16 @@ mod support {
 }
 
 mod balancing {
+    mod breaking;
     mod discovery;
+    mod handling;
     mod health;
+    mod nesting;
     mod picking;
+    mod readiness;
+    mod strategies;
+    mod tiers;
+    mod watching;
 }
 
 use std::{
