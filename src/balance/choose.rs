@@ -34,6 +34,8 @@ pub(super) struct Choice {
     pub(super) index: usize,
     pub(super) level: Level,
     pub(super) probe: Option<Probe>,
+    /// When it was chosen, if somebody looked at the clock.
+    pub(super) at: Option<Instant>,
 }
 
 /// A request that a peer is chosen for.
@@ -85,6 +87,7 @@ impl<B> Asked<'_, B> {
             index,
             level: Level::Best,
             probe: None,
+            at: None,
         })
     }
 }
@@ -182,8 +185,9 @@ impl<B> Search<'_, B> {
 
     /// The tiers that are fit for it, that one first which the request falls to.
     fn fitting(&self, fit: impl Fn(&Tier) -> bool) -> impl Iterator<Item = &Tier> {
-        let (before, from) = self.view.tiers().split_at(self.first_tier());
-        from.iter().chain(before).filter(move |tier| fit(tier))
+        let (tiers, first) = (self.view.tiers(), self.first_tier());
+        let order = (0..tiers.len()).map(move |next| &tiers[(first + next) % tiers.len()]);
+        order.filter(move |tier| fit(tier))
     }
 
     /// The tier that a request begins with: the first, but for what spills over from one that is not well enough.
@@ -219,15 +223,21 @@ impl<B> Search<'_, B> {
         if level > self.asked.down_to {
             return None;
         }
-        let mut groups = tiers.flat_map(|tier| self.groups(tier));
-        groups.find_map(|group| self.among(level, group, may))
-    }
-
-    /// A tier's groups: its zones as the request prefers them, then all of it.
-    fn groups<'t>(&'t self, tier: &'t Tier) -> impl Iterator<Item = &'t Group> {
-        let order = if tier.has_zones() { self.zones() } else { &[] };
-        let zones = order.iter().filter_map(|zone| tier.zone(zone));
-        zones.chain([tier.all()])
+        for tier in tiers {
+            // The zones that the request prefers, then all of the tier.
+            if tier.has_zones() {
+                let preferred = self.zones().iter().filter_map(|zone| tier.zone(zone));
+                for group in preferred {
+                    if let Some(choice) = self.among(level, group, may) {
+                        return Some(choice);
+                    }
+                }
+            }
+            if let Some(choice) = self.among(level, tier.all(), may) {
+                return Some(choice);
+            }
+        }
+        None
     }
 
     fn zones(&self) -> &[Zone] {
@@ -272,6 +282,7 @@ impl<B> Search<'_, B> {
                 index,
                 level,
                 probe: None,
+                at: self.clock.0.get(),
             };
             let standing = &slots[picked].standing;
             if level > Level::Best || standing.is_well() {

@@ -1,6 +1,6 @@
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use http::response;
+use http::{header::CONTENT_TYPE, response};
 use tokio::time::Instant;
 
 use super::{
@@ -50,11 +50,12 @@ impl Exchange {
         rules: Arc<Rules>,
         trail: Option<Trail>,
         probe: Option<Probe>,
+        now: Option<Instant>,
     ) -> Self {
         standing.begin();
         Self {
             epoch: standing.epoch(),
-            began: rules.timed.then(Instant::now),
+            began: rules.timed.then(|| now.unwrap_or_else(Instant::now)),
             standing,
             rules,
             trail,
@@ -90,7 +91,7 @@ impl Exchange {
         let (status, breaker) = (head.status, &self.rules.breaker);
         let fault = if breaker.statuses.contains(status) {
             Some(Fault::Status(status))
-        } else if GrpcCode::of(head) == Some(GrpcCode::Unavailable) {
+        } else if is_grpc(head) && GrpcCode::of(head) == Some(GrpcCode::Unavailable) {
             Some(Fault::GrpcUnavailable)
         } else {
             None
@@ -135,6 +136,12 @@ impl Exchange {
             self.standing.measure(elapsed.max(least), now);
         }
     }
+}
+
+/// Whether a response is one to gRPC: most need not be searched for its status.
+fn is_grpc(head: &response::Parts) -> bool {
+    let kind = head.headers.get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 impl Drop for Exchange {

@@ -3,7 +3,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use http::{Request, Response};
@@ -40,13 +40,13 @@ pin_project! {
     #[project_replace = StateReplace]
     enum State<S, F, B> {
         /// There is no peer at all yet.
-        Awaiting { order: Order<S, B>, occupied: Occupied },
-        /// Peers were picked; their endpoints are being made ready, the best first.
-        Readying { order: Order<S, B>, first: Chosen<S>, others: Vec<Chosen<S>> },
+        Awaiting { order: Box<Order<S, B>>, occupied: Occupied },
+        /// Peers were picked; their endpoints are being made ready.
+        Readying { readying: Box<Readying<S, B>> },
         /// The endpoint was called.
         Calling { #[pin] future: F, exchange: Option<Exchange> },
-        /// There was no peer, or there is nothing more to do.
-        Finished,
+        /// There was nobody to call, or there is nothing more to do.
+        Finished { error: Option<BoxError> },
     }
 }
 
@@ -65,9 +65,18 @@ struct Order<S, B> {
     inner: bool,
 }
 
+/// Peers that were picked for a request, none of which was ready at once.
+struct Readying<S, B> {
+    order: Order<S, B>,
+    /// The best.
+    first: Chosen<S>,
+    others: Vec<Chosen<S>>,
+}
+
 impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
 {
     pub(super) fn new(request: Request<B>, set: &Arc<Set<S>>, rules: &Arc<Rules>) -> Self {
         let trail = Trail::of(request.extensions());
@@ -83,20 +92,42 @@ where
     }
 }
 
+impl<S, F, B> State<S, F, B> {
+    fn finished(error: impl Into<BoxError>) -> Self {
+        Self::Finished {
+            error: Some(error.into()),
+        }
+    }
+}
+
 impl<S, B> Order<S, B>
 where
     S: Service<Request<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
 {
     fn begin(self) -> State<S, S::Future, B> {
-        if let Some(first) = self.choose(&[], Level::Tried) {
-            return State::Readying {
-                order: self,
-                first,
-                others: Vec::new(),
-            };
+        let Some(mut first) = self.choose(&[], Level::Tried) else {
+            return self.wait();
+        };
+        // Most are ready at once, and the request need not be moved any more. Nobody is woken for this look: whoever polls
+        // the future looks again.
+        let mut look = Context::from_waker(Waker::noop());
+        match first.service.poll_ready(&mut look) {
+            Poll::Ready(readied) => self.call(first, readied),
+            Poll::Pending => State::Readying {
+                readying: Box::new(Readying {
+                    order: self,
+                    first,
+                    others: Vec::new(),
+                }),
+            },
         }
+    }
+
+    /// There is nobody: waits, if there is no peer at all and one may come.
+    fn wait(self) -> State<S, S::Future, B> {
         if !self.set.awaits_peers() || self.rules.patience.is_zero() {
-            return State::Finished;
+            return State::finished(NoPeer::exhausted());
         }
         if let Some(trail) = self.trail() {
             trail.awaiting();
@@ -107,8 +138,20 @@ where
             occupied.unwrap_or(false)
         };
         State::Awaiting {
-            order: self,
+            order: Box::new(self),
             occupied: Box::pin(occupied),
+        }
+    }
+
+    /// There is a peer now, or there will be none.
+    fn resume(self, occupied: bool) -> State<S, S::Future, B> {
+        if let Some(trail) = self.trail() {
+            trail.arrived();
+        }
+        if occupied {
+            self.begin()
+        } else {
+            State::finished(NoPeer::exhausted())
         }
     }
 
@@ -127,14 +170,53 @@ where
         Trail::of(self.request.extensions())
     }
 
+    /// Calls the endpoint, which is ready, or failed to be.
+    fn call(self, chosen: Chosen<S>, readied: Result<(), S::Error>) -> State<S, S::Future, B> {
+        let Self {
+            request,
+            set,
+            rules,
+            ..
+        } = self;
+        let trail = Trail::of(request.extensions()).cloned();
+        if let Some(trail) = &trail {
+            if !trail.choose(chosen.standing.peer(), Some(set as Arc<dyn Roster>)) {
+                return State::finished(NoPeer::exhausted());
+            }
+        }
+        let Chosen {
+            mut service,
+            standing,
+            probe,
+            at,
+            ..
+        } = chosen;
+        let mut exchange = Exchange::begin(standing, rules, trail, probe, at);
+        if let Err(error) = readied {
+            let error = error.into();
+            exchange.failed(&*error);
+            return State::finished(NotSent::new(error));
+        }
+        State::Calling {
+            future: service.call(request),
+            exchange: Some(exchange),
+        }
+    }
+}
+
+impl<S, B> Readying<S, B>
+where
+    S: Service<Request<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+{
     /// Waits for one of the chosen endpoints to be ready, and looks for others meanwhile. What is ready is put
     /// first.
-    fn poll_ready(
-        &self,
-        first: &mut Chosen<S>,
-        others: &mut Vec<Chosen<S>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), S::Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        let Self {
+            order,
+            first,
+            others,
+        } = self;
         if let Poll::Ready(readied) = first.service.poll_ready(cx) {
             return Poll::Ready(readied);
         }
@@ -149,7 +231,7 @@ where
             let awaited: Vec<_> = awaited
                 .map(|chosen| chosen.standing.peer().clone())
                 .collect();
-            let Some(mut next) = self.choose(&awaited, first.level) else {
+            let Some(mut next) = order.choose(&awaited, first.level) else {
                 break;
             };
             if let Poll::Ready(readied) = next.service.poll_ready(cx) {
@@ -161,40 +243,11 @@ where
         Poll::Pending
     }
 
-    fn approach(&self, first: &Chosen<S>) -> bool {
-        let set = Arc::clone(&self.set);
-        self.trail()
-            .is_none_or(|trail| trail.approach(first.standing.peer(), Some(set)))
-    }
-
-    /// Calls the endpoint, which is ready, or failed to be.
-    fn call(
-        self,
-        mut chosen: Chosen<S>,
-        readied: Result<(), S::Error>,
-    ) -> Result<(S::Future, Exchange), BoxError>
-    where
-        S::Error: Into<BoxError>,
-    {
-        let Self {
-            request,
-            set,
-            rules,
-            ..
-        } = self;
-        let trail = Trail::of(request.extensions()).cloned();
-        if let Some(trail) = &trail {
-            if !trail.choose(chosen.standing.peer(), Some(set as Arc<dyn Roster>)) {
-                return Err(NoPeer::exhausted().into());
-            }
-        }
-        let mut exchange = Exchange::begin(chosen.standing, rules, trail, chosen.probe);
-        if let Err(error) = readied {
-            let error = error.into();
-            exchange.failed(&*error);
-            return Err(NotSent::new(error).into());
-        }
-        Ok((chosen.service.call(request), exchange))
+    /// Nobody is ready: an attempt that is ended here has been at the first.
+    fn approach(&self) -> bool {
+        let set = Arc::clone(&self.order.set);
+        let trail = self.order.trail();
+        trail.is_none_or(|trail| trail.approach(self.first.standing.peer(), Some(set)))
     }
 }
 
@@ -208,49 +261,44 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
+        let finished = || State::Finished { error: None };
         loop {
-            let readied = match state.as_mut().project() {
+            match state.as_mut().project() {
                 StateProj::Awaiting { occupied, .. } => {
                     let occupied = ready!(occupied.as_mut().poll(cx));
                     if let StateReplace::Awaiting { order, .. } =
-                        state.as_mut().project_replace(State::Finished)
+                        state.as_mut().project_replace(finished())
                     {
-                        if let Some(trail) = order.trail() {
-                            trail.arrived();
-                        }
-                        if occupied {
-                            state.set(order.begin());
-                        }
+                        state.set(order.resume(occupied));
                     }
-                    continue;
                 }
-                StateProj::Readying {
-                    order,
-                    first,
-                    others,
-                } => match order.poll_ready(first, others, cx) {
-                    Poll::Ready(readied) => readied,
-                    Poll::Pending => {
-                        // An attempt that is ended here has been here.
-                        if !order.approach(first) {
-                            return Poll::Ready(Err(NoPeer::exhausted().into()));
+                StateProj::Readying { readying } => {
+                    let Poll::Ready(readied) = readying.poll_ready(cx) else {
+                        if readying.approach() {
+                            return Poll::Pending;
                         }
-                        return Poll::Pending;
+                        state.set(State::finished(NoPeer::exhausted()));
+                        continue;
+                    };
+                    if let StateReplace::Readying { readying } =
+                        state.as_mut().project_replace(finished())
+                    {
+                        let Readying {
+                            order, mut first, ..
+                        } = *readying;
+                        // It was a while ago.
+                        first.at = None;
+                        state.set(order.call(first, readied));
                     }
-                },
+                }
                 StateProj::Calling { future, exchange } => {
                     let result = ready!(future.poll(cx)).map_err(Into::into);
                     return Poll::Ready(settle(result, exchange.take()));
                 }
-                StateProj::Finished => return Poll::Ready(Err(NoPeer::exhausted().into())),
-            };
-            match state.as_mut().project_replace(State::Finished) {
-                StateReplace::Readying { order, first, .. } => {
-                    let (future, exchange) = order.call(first, readied)?;
-                    let exchange = Some(exchange);
-                    state.set(State::Calling { future, exchange });
+                StateProj::Finished { error } => {
+                    let error = error.take();
+                    return Poll::Ready(Err(error.unwrap_or_else(|| NoPeer::exhausted().into())));
                 }
-                _ => return Poll::Ready(Err(NoPeer::exhausted().into())),
             }
         }
     }

@@ -44,6 +44,8 @@ pub(super) struct Chosen<S> {
     pub(super) standing: Arc<Standing>,
     pub(super) level: Level,
     pub(super) probe: Option<Probe>,
+    /// When that was, if somebody looked at the clock.
+    pub(super) at: Option<Instant>,
 }
 
 impl<S> Set<S> {
@@ -203,6 +205,7 @@ impl<S: Clone> Set<S> {
             standing: Arc::clone(&members.view.slots().get(choice.index)?.standing),
             level: choice.level,
             probe: choice.probe,
+            at: choice.at,
         })
     }
 

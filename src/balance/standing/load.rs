@@ -81,7 +81,13 @@ fn decay(at: u32, now_ms: u64) -> f32 {
         reason = "milliseconds of the last seconds"
     )]
     let elapsed = now.wrapping_sub(at) as f32;
-    (-elapsed / DECAY_MS).exp()
+    let x = elapsed / DECAY_MS;
+    // Most are so recent that two terms of the series are as good as all of them.
+    if x < 0.01 {
+        1.0 - x + x * x / 2.0
+    } else {
+        (-x).exp()
+    }
 }
 
 #[cfg(test)]
