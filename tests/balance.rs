@@ -6,6 +6,7 @@ mod support {
 
 mod balancing {
     mod breaking;
+    mod churn;
     mod discovery;
     mod handling;
     mod health;

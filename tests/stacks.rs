@@ -13,7 +13,7 @@ use tower::{
     Service, ServiceBuilder, ServiceExt,
     balance::p2c,
     discover::ServiceList,
-    load::{CompleteOnResponse, PendingRequests},
+    load::{CompleteOnResponse, PeakEwma, PendingRequests},
     service_fn,
     util::BoxCloneService,
 };
@@ -99,10 +99,16 @@ async fn request_that_cannot_be_sent_is_the_senders_fault() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
-/// A dead peer has nothing pending, so that two choices prefer it: every pick is refused.
-#[tokio::test(start_paused = true)]
-async fn untried_peer_is_found_although_it_has_more_load() {
-    type Endpoint = BoxCloneService<Replayed, Response<String>, BoxError>;
+type Loaded = BoxCloneService<Replayed, Response<String>, BoxError>;
+
+/// A dead peer has nothing to do, so that two choices prefer it: every pick is refused.
+async fn untried_peer_is_found<S>(load: impl Fn(Loaded) -> S)
+where
+    S: Service<Replayed, Response = Response<String>, Error = BoxError> + tower::load::Load,
+    S: Send + 'static,
+    S::Future: Send,
+    S::Metric: std::fmt::Debug,
+{
     async fn dead(_: Replayed) -> Result<Response<String>, BoxError> {
         Err(NotSent::new("refused").into())
     }
@@ -113,9 +119,8 @@ async fn untried_peer_is_found_although_it_has_more_load() {
         }
         Ok(Response::new(String::new()))
     }
-    let load = |endpoint| PendingRequests::new(endpoint, CompleteOnResponse::default());
-    let well = Untried::new("well", load(Endpoint::new(service_fn(well))));
-    let dead = Untried::new("dead", load(Endpoint::new(service_fn(dead))));
+    let well = Untried::new("well", load(Loaded::new(service_fn(well))));
+    let dead = Untried::new("dead", load(Loaded::new(service_fn(dead))));
 
     // One request that the peer that is well is busy with.
     let slow = || Replayed::from_parts(parts("/slow"), body());
@@ -130,6 +135,20 @@ async fn untried_peer_is_found_although_it_has_more_load() {
     let response = service.ready().await.unwrap();
     let response = response.call(Request::new(String::new())).await;
     assert!(response.is_ok(), "{response:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn untried_peer_is_found_although_it_has_more_load() {
+    let load = |endpoint| PendingRequests::new(endpoint, CompleteOnResponse::default());
+    untried_peer_is_found(load).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn untried_peer_is_found_although_it_is_slower() {
+    let default = Duration::from_millis(10);
+    let decay = 10e9;
+    let load = |endpoint| PeakEwma::new(endpoint, default, decay, CompleteOnResponse::default());
+    untried_peer_is_found(load).await;
 }
 
 fn parts(uri: &str) -> http::request::Parts {

@@ -37,15 +37,16 @@ pub struct PeerSnapshot {
     /// How many requests it has, until the end of their responses' bodies.
     pub in_flight: usize,
     /// How long it takes until a response's head, where that is [measured](super::Balance::measure_latency): an
-    /// estimate in which a worse measurement counts at once and a better one in time.
+    /// estimate in which a worse measurement counts at once and a better one in time. A failure is in it as at least five
+    /// seconds.
     pub latency: Option<Duration>,
     /// How often its breaker has opened.
     pub ejections: u64,
     /// How much longer it is left out, while its breaker is open.
     pub out_for: Option<Duration>,
-    /// How often it failed.
+    /// How often it failed a request. Active health checks are not counted.
     pub failures: u64,
-    /// What it did when it failed last.
+    /// What it did when it failed last, a request or an active health check.
     pub last_failure: Option<LastFailure>,
 }
 

@@ -9,6 +9,10 @@ pub(super) enum Turn {
     /// Nobody's: there is no peer yet.
     Awaiting,
     /// The peer's, from the time when there was one.
+    #[cfg_attr(
+        not(feature = "balance"),
+        expect(dead_code, reason = "a balancer says it")
+    )]
     Arrived(Instant),
     /// Nobody's: there is no connection yet.
     Connecting,

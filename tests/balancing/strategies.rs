@@ -205,6 +205,22 @@ async fn key_is_found_wherever_it_is_said_to_be() {
 }
 
 #[tokio::test]
+async fn host_is_found_in_the_uri_where_there_is_no_header() {
+    let balance = Balance::new(NAMES.map(well)).pick(ConsistentHash::header(http::header::HOST));
+    for host in ["a.test", "b.test", "c.test", "d.test:8080"] {
+        let h1 = Request::get("/path").header("host", host);
+        let h2 = Request::get(format!("https://{host}/path"));
+        let mut answers = Vec::new();
+        for request in [h1, h2] {
+            let request = request.body(Full::default()).unwrap();
+            let response = balance.clone().oneshot(request).await.unwrap();
+            answers.push(response.headers()["name"].clone());
+        }
+        assert_eq!(answers[0], answers[1], "{host}");
+    }
+}
+
+#[tokio::test]
 async fn request_without_a_key_is_given_to_each_in_turn() {
     let balance = Balance::new(NAMES.map(well)).pick(by_key());
     assert_eq!(names(&balance, 6).await, NAMES.join(" "));

@@ -36,7 +36,8 @@ pub struct ConsistentHash {
 }
 
 impl ConsistentHash {
-    /// The key is a header's value, or all of its values.
+    /// The key is a header's value, or all of its values. For `Host` it is the URI's authority where there is no such header, as
+    /// in HTTP/2.
     pub fn header(name: HeaderName) -> Self {
         Self::keyed(Key::Header(name))
     }

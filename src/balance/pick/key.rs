@@ -5,13 +5,15 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::Candidates;
 
+type Closure = dyn Fn(&Candidates<'_>) -> Option<u64> + Send + Sync;
+
 /// What of a request decides where it belongs.
 #[derive(Clone)]
 pub(super) enum Key {
     Header(HeaderName),
     Cookie(Arc<str>),
     Path,
-    By(Arc<dyn Fn(&Candidates<'_>) -> Option<u64> + Send + Sync>),
+    By(Arc<Closure>),
 }
 
 impl Key {
@@ -20,9 +22,15 @@ impl Key {
         match self {
             Self::Header(name) => {
                 let values = candidates.headers().get_all(name).iter();
-                values.fold(None, |key, value| {
+                let key = values.fold(None, |key, value| {
                     Some(xxh3_64_with_seed(value.as_bytes(), key.unwrap_or(0)))
-                })
+                });
+                // In HTTP/2 and HTTP/3 the host is in the URI.
+                let host = candidates
+                    .uri()
+                    .authority()
+                    .filter(|_| name == header::HOST);
+                key.or_else(|| host.map(|host| xxh3_64(host.as_str().as_bytes())))
             }
             Self::Cookie(name) => cookie(candidates, name).map(xxh3_64),
             Self::Path => Some(xxh3_64(candidates.uri().path().as_bytes())),
