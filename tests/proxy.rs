@@ -5,7 +5,9 @@ mod support {
 }
 
 mod proxy_example {
+    mod admin;
     mod arguments;
+    mod balancing;
     mod connections;
     mod exchanges;
     mod failing_over;
