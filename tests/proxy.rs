@@ -11,6 +11,7 @@ mod proxy_example {
     mod connections;
     mod exchanges;
     mod failing_over;
+    mod health;
     mod settings;
 }
 

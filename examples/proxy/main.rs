@@ -75,6 +75,9 @@ async fn run(mut args: Args) -> Result<(), Box<dyn Error>> {
     let (listener, listen) = bind(args.listen).await?;
     // What runs beside the proxy ends with it.
     let mut beside = JoinSet::new();
+    if let Some(check) = peers::check(&args.health)? {
+        beside.spawn(peers.health_check(check));
+    }
     let admin = match args.admin {
         Some(addr) => {
             let (listener, admin) = bind(addr).await?;

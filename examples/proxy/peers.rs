@@ -4,7 +4,8 @@ use hyper::body::Incoming;
 use tower_failover::{
     ConfigError, ReplayBody,
     balance::{
-        Balance, Breaker, Endpoint, InOrder, LeastLoaded, Random, RoundRobin, Zone, ZoneOrder,
+        Balance, Breaker, Endpoint, HealthCheck, InOrder, LeastLoaded, Random, RoundRobin, Zone,
+        ZoneOrder,
     },
     upstream::{Pool, PoolOptions, Upstream},
 };
@@ -103,6 +104,9 @@ fn judged(mut peers: Peers, flags: &Health) -> Result<Peers, ConfigError> {
         unhealthy_on,
         max_ejected,
         panic_threshold,
+        health_path: _,
+        health_interval: _,
+        health_timeout: _,
     } = flags;
     let mut breaker = Breaker::new().open_for(*eject_for);
     breaker = match *eject_within {
@@ -119,4 +123,18 @@ fn judged(mut peers: Peers, flags: &Health) -> Result<Peers, ConfigError> {
         peers = peers.panic_threshold(threshold)?;
     }
     Ok(peers.breaker(breaker))
+}
+
+/// How the upstreams are checked, if they are.
+pub(crate) fn check(flags: &Health) -> Result<Option<HealthCheck>, ConfigError> {
+    let Some(mut check) = flags.health_path.clone() else {
+        return Ok(None);
+    };
+    if let Some(interval) = flags.health_interval {
+        check = check.interval(interval)?;
+    }
+    if let Some(timeout) = flags.health_timeout {
+        check = check.timeout(timeout);
+    }
+    Ok(Some(check))
 }

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use crate::*;
 
 /// A proxy that shows its upstreams, and where.
-async fn shown(arguments: &[&str]) -> (Proxy, SocketAddr) {
+pub(super) async fn shown(arguments: &[&str]) -> (Proxy, SocketAddr) {
     let arguments = [&["--admin=127.0.0.1:0"], arguments].concat();
     let mut proxy = Proxy::start(&arguments).await;
     let line = timeout(PATIENCE, proxy.stdout.next_line()).await.unwrap();
@@ -26,7 +26,7 @@ async fn ask(admin: SocketAddr, method: &str, path: &str) -> (StatusCode, Header
     (head.status, head.headers, body)
 }
 
-async fn peers(admin: SocketAddr) -> Vec<Value> {
+pub(super) async fn peers(admin: SocketAddr) -> Vec<Value> {
     let (status, _, body) = ask(admin, "GET", "/").await;
     assert_eq!(status, 200);
     let shown: Value = serde_json::from_slice(&body).unwrap();

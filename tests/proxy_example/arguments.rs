@@ -69,6 +69,14 @@ async fn wrong_value_names_itself_and_the_form_that_is_accepted() {
         (["--slow-start", "x"], "x", "`500ms`"),
         (["--eject-within", "0s"], "--eject-within", "longer than 0s"),
         (["--unhealthy-on", "5000"], "`5000`", "--unhealthy-on"),
+        (["--health-path", "health"], "health", "starts with \"/\""),
+        (
+            ["--health-interval", "0s"],
+            "--health-interval",
+            "longer than 0s",
+        ),
+        (["--health-timeout", "x"], "x", "`500ms`"),
+        (["--health-timeout", "1s"], "required", "--health-path"),
         (["--admin", "8081"], "8081", "--admin"),
         (
             ["--retry-on", "5xx,sometimes"],
@@ -156,7 +164,7 @@ async fn help_names_every_flag() {
     let flags = "listen upstream backup balance retry-on max-attempts reuse-tried non-idempotent \
                  timeout retry-window per-try-timeout connect-timeout replay-cap backoff budget \
                  eject-after eject-within eject-for max-ejected unhealthy-on panic-threshold zone \
-                 spill-over slow-start admin http2 help config proxy-next-upstream haproxy-retry-on \
+                 spill-over slow-start admin health-path health-interval health-timeout http2 help config proxy-next-upstream haproxy-retry-on \
                  envoy-retry-on envoy-retriable-status-codes envoy-retriable-headers refused-on retries-per-peer retry-after lift-on-last deadline-from \
                  send-deadline attempt-header attempts-header proxy-status";
     for flag in flags.split(' ') {

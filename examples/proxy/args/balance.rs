@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tower_failover::policy::Statuses;
+use tower_failover::{balance::HealthCheck, policy::Statuses};
 
 use super::{
     strategy::Strategy,
-    value::{duration, longer_than_none, share, zone},
+    value::{checked, duration, longer_than_none, share, zone},
 };
 
 #[derive(clap::Args, Debug)]
@@ -55,4 +55,21 @@ pub(crate) struct Health {
     /// The share of well upstreams under which a tier is passed over and, when all are, health is not believed [default: 0]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) panic_threshold: Option<f64>,
+
+    /// Ask every upstream for this path, below its URL's own, and leave it out while it does not answer with 2xx: after
+    /// 3 checks in a row that failed, until 2 in a row have passed
+    #[arg(long, value_name = "PATH", value_parser = health_check)]
+    pub(crate) health_path: Option<HealthCheck>,
+
+    /// The time between two checks of an upstream [default: 5s]
+    #[arg(long, value_name = "D", requires = "health_path", value_parser = longer_than_none)]
+    pub(crate) health_interval: Option<Duration>,
+
+    /// The time a check may take [default: 2s]
+    #[arg(long, value_name = "D", requires = "health_path", value_parser = longer_than_none)]
+    pub(crate) health_timeout: Option<Duration>,
+}
+
+fn health_check(path: &str) -> Result<HealthCheck, String> {
+    checked(HealthCheck::new(path))
 }
