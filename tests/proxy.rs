@@ -9,6 +9,7 @@ mod proxy_example {
     mod arguments;
     mod balancing;
     mod connections;
+    mod ejecting;
     mod exchanges;
     mod failing_over;
     mod health;

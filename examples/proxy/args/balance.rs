@@ -48,7 +48,7 @@ pub(crate) struct Health {
     #[arg(long, value_name = "LIST")]
     pub(crate) unhealthy_on: Option<Statuses>,
 
-    /// The largest share of a tier that is left out, one at least [default: 0.5]
+    /// The largest share of a tier that is left out, one upstream at least unless it is 0 [default: 0.5]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) max_ejected: Option<f64>,
 
