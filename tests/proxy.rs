@@ -5,10 +5,14 @@ mod support {
 }
 
 mod proxy_example {
+    mod admin;
     mod arguments;
+    mod balancing;
     mod connections;
+    mod ejecting;
     mod exchanges;
     mod failing_over;
+    mod health;
     mod settings;
 }
 

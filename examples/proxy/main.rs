@@ -8,27 +8,29 @@
 //!
 //! With `--upstream` it stands before real ones; `--help` lists the rest.
 
+mod admin;
 mod args;
 mod demo;
+mod peers;
 mod server;
 mod settings;
 
-use std::{error::Error, process::ExitCode};
+use std::{error::Error, net::SocketAddr, process::ExitCode};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 use tower::ServiceBuilder;
 use tower_failover::{
     Failover, ReplayBody,
-    balance::{Balance, Endpoint, InOrder, RoundRobin},
+    balance::Balance,
     gateway::{Gateway, GatewayLayer},
     policy::Standard,
-    upstream::{Pool, PoolOptions, Upstream},
+    upstream::Upstream,
 };
 
 use self::{
-    args::{Args, Strategy},
+    args::{Args, UpstreamArg},
     demo::Demo,
 };
 
@@ -61,20 +63,33 @@ async fn run(mut args: Args) -> Result<(), Box<dyn Error>> {
 
     let demo = if embedded {
         let demo = Demo::start().await?;
-        args.upstream = demo.urls();
+        args.upstream = demo.urls().into_iter().map(UpstreamArg::new).collect();
         Some(demo)
     } else {
         None
     };
-    let proxy = proxy(&args).unwrap_or_else(|wrong| {
+    let (peers, proxy) = proxy(&args).unwrap_or_else(|wrong| {
         let mut command = Args::command();
         command.error(ErrorKind::ValueValidation, wrong).exit()
     });
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", args.listen))?;
-    let listen = listener.local_addr()?;
+    let (listener, listen) = bind(args.listen).await?;
+    // What runs beside the proxy ends with it.
+    let mut beside = JoinSet::new();
+    if let Some(check) = peers::check(&args.health)? {
+        beside.spawn(peers.health_check(check));
+    }
+    let admin = match args.admin {
+        Some(addr) => {
+            let (listener, admin) = bind(addr).await?;
+            beside.spawn(admin::serve(listener, peers));
+            Some(admin)
+        }
+        None => None,
+    };
     println!("listening on http://{listen}");
+    if let Some(admin) = admin {
+        println!("admin on http://{admin}");
+    }
     if let Some(demo) = &demo {
         demo.explain(listen);
     }
@@ -82,24 +97,17 @@ async fn run(mut args: Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), Box<dyn Error>> {
+    let listener = TcpListener::bind(addr)
+        .await
+        .map_err(|error| format!("cannot listen on {addr}: {error}"))?;
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
 /// The whole of it: a gateway over failover over the balanced upstreams.
-fn proxy(args: &Args) -> Result<Proxy, Box<dyn Error>> {
-    let pool: Pool<_> = PoolOptions::new()
-        .connect_timeout(args.connect_timeout)
-        .http2(args.http2)
-        .build();
-    let mut endpoints = Vec::new();
-    for url in &args.upstream {
-        endpoints.push(Endpoint::from(pool.upstream(url)?));
-    }
-    for url in &args.backup {
-        endpoints.push(Endpoint::from(pool.upstream(url)?).backup());
-    }
-    let peers = Balance::new(endpoints).eject(args.eject_after, args.eject_for);
-    let peers = match args.balance {
-        Strategy::InOrder => peers.pick(InOrder),
-        Strategy::RoundRobin => peers.pick(RoundRobin::default()),
-    };
+fn proxy(args: &Args) -> Result<(Peers, Proxy), Box<dyn Error>> {
+    let peers = peers::balanced(args)?;
     let mut gateway = GatewayLayer::new();
     if let Some(name) = &args.proxy_status {
         gateway = gateway.proxy_status(name)?;
@@ -107,8 +115,9 @@ fn proxy(args: &Args) -> Result<Proxy, Box<dyn Error>> {
     if let Some(header) = &args.attempts_header {
         gateway = gateway.attempts_header(header.clone())?;
     }
-    Ok(ServiceBuilder::new()
+    let proxy = ServiceBuilder::new()
         .layer(gateway)
         .layer(settings::failover(args)?)
-        .service(peers))
+        .service(peers.clone());
+    Ok((peers, proxy))
 }

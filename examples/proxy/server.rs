@@ -1,6 +1,10 @@
 //! The proxy's side towards its clients.
 
-use std::{net::IpAddr, pin::pin, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue, Request};
 use hyper::{body::Incoming, service::service_fn};
@@ -19,14 +23,9 @@ pub(crate) async fn serve(listener: TcpListener, proxy: Proxy) {
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, client)) => connection(stream, client.ip(), proxy.clone(), &graceful),
-                Err(error) => {
-                    // Out of file descriptors, mostly: those in use become free in time.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
+            (stream, client) = accept(&listener) => {
+                connection(stream, client.ip(), proxy.clone(), &graceful);
+            }
             _ = &mut interrupted => break,
         }
     }
@@ -37,6 +36,20 @@ pub(crate) async fn serve(listener: TcpListener, proxy: Proxy) {
         .is_err()
     {
         tracing::warn!("connections were still open after {patience:?}");
+    }
+}
+
+/// Waits for the next connection.
+pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                // Out of file descriptors, mostly: those in use become free in time.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
     }
 }
 

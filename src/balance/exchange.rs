@@ -67,14 +67,8 @@ impl Exchange {
     /// The service failed.
     pub(super) fn failed(&mut self, error: &(dyn StdError + 'static)) {
         self.seen = Seen::Failure;
-        let evidence = self.rules.classify.classify(error);
-        let kind = evidence.map_or(FailureKind::Other, |evidence| evidence.kind);
-        match kind {
-            FailureKind::Request
-            | FailureKind::RequestBody
-            | FailureKind::Overload
-            | FailureKind::NoPeer => {}
-            kind => self.charge(Fault::Error(kind)),
+        if let Some(fault) = self.rules.fault(error) {
+            self.charge(fault);
         }
         self.probe = None;
     }

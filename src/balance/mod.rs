@@ -30,6 +30,7 @@
 //! - A peer that fails [several times in a row](Balance::eject) is left out for a while, by all
 //!   requests. It is used all the same when a request has no other peer left: it can hardly do worse
 //!   than an error.
+//! - [Health checks](HealthCheck) find a peer that is down before a request does.
 //! - Picking takes no lock: it reads an immutable snapshot of the peers. A clone is two pointers.
 //! - Peers come as a list, or from a [`Discover`] through
 //!   [`Balance::discover`].
@@ -41,6 +42,7 @@
 
 mod body;
 mod breaker;
+mod check;
 mod choose;
 mod discover;
 mod endpoint;
@@ -74,6 +76,7 @@ use tower_service::Service;
 pub use self::{
     body::ResponseBody,
     breaker::Breaker,
+    check::{Checker, HealthCheck},
     discover::Driver,
     endpoint::Endpoint,
     future::ResponseFuture,

@@ -1,7 +1,7 @@
-use std::{sync::Arc, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use super::{Breaker, OnStateChange, Pick, RoundRobin, ZoneOrder};
-use crate::failure::{Classify, KnownErrors};
+use super::{Breaker, Fault, OnStateChange, Pick, RoundRobin, ZoneOrder};
+use crate::failure::{Classify, FailureKind, KnownErrors};
 
 /// How a balancer judges its peers, and how it shares the traffic between their tiers.
 #[derive(Clone)]
@@ -43,6 +43,18 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// What a peer did, if an error is its fault: not that of the request, nor of an overload of our own.
+    pub(super) fn fault(&self, error: &(dyn StdError + 'static)) -> Option<Fault> {
+        let evidence = self.classify.classify(error);
+        match evidence.map_or(FailureKind::Other, |evidence| evidence.kind) {
+            FailureKind::Request
+            | FailureKind::RequestBody
+            | FailureKind::Overload
+            | FailureKind::NoPeer => None,
+            kind => Some(Fault::Error(kind)),
+        }
+    }
+
     /// How many of a tier's peers may be out.
     pub(super) fn most_out_of(&self, peers: usize) -> usize {
         if self.most_ejected >= 1.0 {

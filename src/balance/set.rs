@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::{sync::Notify, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     choose::{Asked, Level},
@@ -26,7 +26,8 @@ pub(super) struct Set<S> {
     /// Replaced as a whole, so that a request reads it without a lock.
     members: ArcSwap<Members<S>>,
     fleet: Arc<Fleet>,
-    changed: Notify,
+    /// Tells of updates, and, by being gone, that the set is.
+    changed: watch::Sender<()>,
     /// How many there are who may still add peers.
     feeders: AtomicUsize,
     discovery_error: Mutex<Option<(String, Instant)>>,
@@ -56,7 +57,7 @@ impl<S> Set<S> {
                 services: Vec::new(),
             }),
             fleet: Arc::new(Fleet::new()),
-            changed: Notify::new(),
+            changed: watch::Sender::new(()),
             feeders: AtomicUsize::new(0),
             discovery_error: Mutex::default(),
         }
@@ -108,22 +109,21 @@ impl<S> Set<S> {
         }
     }
 
-    pub(super) fn changed(&self) -> &Notify {
-        &self.changed
+    /// Hears of every update from now on.
+    pub(super) fn updates(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Waits for there to be a peer; `false`: there will be none.
     pub(super) async fn occupied(&self) -> bool {
+        let mut updates = self.updates();
         loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
             if !self.is_empty() {
                 return true;
             }
-            if self.feeders.load(Ordering::SeqCst) == 0 {
+            if self.feeders.load(Ordering::SeqCst) == 0 || updates.changed().await.is_err() {
                 return false;
             }
-            changed.await;
         }
     }
 
@@ -155,7 +155,7 @@ impl<S: Clone> Set<S> {
             }));
             (view, made)
         });
-        self.changed.notify_waiters();
+        self.changed.send_replace(());
         made
     }
 
@@ -269,7 +269,7 @@ impl<S> Drop for Feeder<S> {
     fn drop(&mut self) {
         if let Some(set) = self.set() {
             set.feeders.fetch_sub(1, Ordering::SeqCst);
-            set.changed.notify_waiters();
+            set.changed.send_replace(());
         }
     }
 }

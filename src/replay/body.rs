@@ -117,6 +117,13 @@ fn lock<B>(source: &Mutex<B>) -> MutexGuard<'_, B> {
     source.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// An empty body.
+impl<B> Default for ReplayBody<B> {
+    fn default() -> Self {
+        Self::new(Handle::Empty)
+    }
+}
+
 impl<B> Drop for ReplayBody<B> {
     fn drop(&mut self) {
         if let Handle::Shared { shared, id, .. } = &self.handle {

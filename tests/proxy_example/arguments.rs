@@ -12,7 +12,72 @@ async fn wrong_value_names_itself_and_the_form_that_is_accepted() {
         (["--upstream", "https://a"], "https://a", "no TLS"),
         (["--backup", "HTTPS://a"], "HTTPS://a", "no TLS"),
         (["--backup", "ftp://a"], "`ftp://a`", "http://host:port"),
+        (
+            ["--upstream", "http://me:secret@a"],
+            "user information",
+            "http://host:port",
+        ),
+        (
+            ["--upstream", "http://a;wieght=2"],
+            "`wieght=2`",
+            "did you mean `weight=`?",
+        ),
+        (["--upstream", "http://a/b;c=d"], "`c=d`", "`%3B`"),
+        (["--upstream", "http://a;"], "``", "weight=, tier=, zone="),
+        (["--upstream", "http://a;weight=x"], "`x`", "`weight=2`"),
+        (
+            ["--upstream", "http://a;weight"],
+            "weight: ``",
+            "`weight=2`",
+        ),
+        (
+            ["--upstream", "http://a;weight=0"],
+            "weight: 0",
+            "from 1 to 1000",
+        ),
+        (
+            ["--upstream", "http://a;zone=eu;zone=us"],
+            "`zone` is given twice",
+            "zone=us",
+        ),
+        (["--upstream", "http://a;zone="], "zone=", "has a name"),
+        (["--backup", "http://a;tier=-1"], "`-1`", "`tier=1`"),
+        (["--backup", "https://a;tier=1"], "https://a", "no TLS"),
         (["--balance", "best"], "best", "in-order, round-robin"),
+        (["--balance", "randon"], "`randon`", "`random`"),
+        (["--balance", "hash"], "`hash`", "`hash:HEADER`"),
+        (["--balance", "hash:"], "``", "names no header"),
+        (["--balance", "hash:a b"], "`a b`", "names no header"),
+        (["--balance", "hash:path"], "`hash:path`", "`hash-path`"),
+        (
+            ["--balance", "hash:cookie:id"],
+            "`hash:cookie:id`",
+            "`hash-cookie:id`",
+        ),
+        (
+            ["--balance", "hash-coookie:id"],
+            "`hash-coookie:id`",
+            "`hash-cookie:id`",
+        ),
+        (["--balance", "hash-cookie:a=b"], "`a=b`", "names no cookie"),
+        (["--balance", "random:2"], "`random:2`", "hash:HEADER"),
+        (["--zone", ""], "--zone", "has a name"),
+        (["--spill-over", "2"], "2", "a share from 0 to 1"),
+        (["--spill-over", "NaN"], "NaN", "a share from 0 to 1"),
+        (["--panic-threshold", "50%"], "50%", "`0.5`"),
+        (["--max-ejected", "-0.1"], "-0.1", "a share from 0 to 1"),
+        (["--slow-start", "x"], "x", "`500ms`"),
+        (["--eject-within", "0s"], "--eject-within", "longer than 0s"),
+        (["--unhealthy-on", "5000"], "`5000`", "--unhealthy-on"),
+        (["--health-path", "health"], "health", "starts with \"/\""),
+        (
+            ["--health-interval", "0s"],
+            "--health-interval",
+            "longer than 0s",
+        ),
+        (["--health-timeout", "x"], "x", "`500ms`"),
+        (["--health-timeout", "1s"], "required", "--health-path"),
+        (["--admin", "8081"], "8081", "--admin"),
         (
             ["--retry-on", "5xx,sometimes"],
             "entry 2, `sometimes`",
@@ -98,11 +163,23 @@ async fn help_names_every_flag() {
     assert_eq!(output.status.code(), Some(0));
     let flags = "listen upstream backup balance retry-on max-attempts reuse-tried non-idempotent \
                  timeout retry-window per-try-timeout connect-timeout replay-cap backoff budget \
-                 eject-after eject-for http2 help config proxy-next-upstream haproxy-retry-on \
+                 eject-after eject-within eject-for max-ejected unhealthy-on panic-threshold zone \
+                 spill-over slow-start admin health-path health-interval health-timeout http2 help config proxy-next-upstream haproxy-retry-on \
                  envoy-retry-on envoy-retriable-status-codes envoy-retriable-headers refused-on retries-per-peer retry-after lift-on-last deadline-from \
                  send-deadline attempt-header attempts-header proxy-status";
     for flag in flags.split(' ') {
         assert!(help.contains(&format!("--{flag}")), "{flag}");
+    }
+}
+
+#[tokio::test]
+async fn help_names_every_strategy_and_every_option_of_an_upstream() {
+    let output = command(&["--help"]).output().await.unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let words = "in-order round-robin random least-loaded hash:HEADER hash-cookie:NAME hash-path \
+                 weight= tier= zone= %3B";
+    for word in words.split(' ') {
+        assert!(help.contains(word), "{word}");
     }
 }
 
@@ -166,8 +243,14 @@ async fn only_one_list_says_what_is_tried_again() {
 async fn port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = taken.local_addr().unwrap().to_string();
-    let output = command(&["--listen", &addr]).output().await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains(&format!("cannot listen on {addr}")), "{said}");
+    for flags in [
+        &["--listen", &addr][..],
+        &["--listen", "127.0.0.1:0", "--admin", &addr],
+    ] {
+        let output = command(flags).output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        assert!(said.contains(&format!("cannot listen on {addr}")), "{said}");
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     closed_at: Option<Instant>,
     /// The last failures, where those within a time are counted.
     recent: VecDeque<Instant>,
+    /// How many checkers find it down.
+    found_down: u32,
     pub(super) openings: u64,
     pub(super) failures: u64,
     pub(super) last_failure: Option<(Fault, Instant)>,
@@ -73,13 +75,21 @@ impl Standing {
         self.tell(before, Some(fault), Some(out_for), rules);
     }
 
-    /// Active health checks have found out how it is.
+    /// An active health check failed.
+    pub(in crate::balance) fn missed_check(&self) {
+        self.ledger().last_failure = Some((Fault::Check, Instant::now()));
+    }
+
+    /// A checker has found it down, or takes that back. With several, it is down while one of them finds it so.
     pub(in crate::balance) fn set_down(&self, down: bool, rules: &Rules) {
         let before = self.state();
         let mut ledger = self.ledger();
         if down {
-            ledger.last_failure = Some((Fault::Check, Instant::now()));
+            ledger.found_down += 1;
+        } else {
+            ledger.found_down = ledger.found_down.saturating_sub(1);
         }
+        let down = ledger.found_down > 0;
         let changed = self.change(|| {
             let changed = self.has(flag::DOWN) != down;
             if down {

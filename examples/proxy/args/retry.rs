@@ -1,69 +1,14 @@
-//! The proxy's command line.
+//! What is tried again, and within which limits.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use http::HeaderName;
-use tower_failover::{
-    ConfigError,
-    policy::{Envoy, NonIdempotent, ParseRetryLineError, RetryLine, RetryOn, Statuses},
+use tower_failover::policy::{
+    Envoy, NonIdempotent, ParseRetryLineError, RetryLine, RetryOn, Statuses,
 };
 
-/// A reverse proxy that fails over.
-#[derive(Parser, Debug)]
-#[command(
-    name = "proxy",
-    version,
-    after_help = "Durations are written as in `500ms`, `2s` or `1m 30s`.\n\
-        RUST_LOG sets what is logged, for example `tower_failover=debug`: every failed attempt."
-)]
-pub(crate) struct Args {
-    /// Where to listen; port 0 picks one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: SocketAddr,
-
-    /// An upstream's base URL (repeatable)
-    #[arg(long, value_name = "URL", value_parser = url)]
-    pub(crate) upstream: Vec<String>,
-
-    /// An upstream that is used when no other is left (repeatable)
-    #[arg(long, value_name = "URL", value_parser = url)]
-    pub(crate) backup: Vec<String>,
-
-    /// How an upstream is chosen
-    #[arg(long, value_enum, default_value_t = Strategy::RoundRobin)]
-    pub(crate) balance: Strategy,
-
-    /// The time to connect to an upstream
-    #[arg(long, value_name = "D", default_value = "5s", value_parser = duration)]
-    pub(crate) connect_timeout: Duration,
-
-    /// Failures in a row after which an upstream is left out for a while; 0: never
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) eject_after: u32,
-
-    /// How long it is left out
-    #[arg(long, value_name = "D", default_value = "30s", value_parser = duration)]
-    pub(crate) eject_for: Duration,
-
-    /// Speak HTTP/2 with the upstreams, by prior knowledge
-    #[arg(long)]
-    pub(crate) http2: bool,
-
-    /// Append `Proxy-Status` under this name to the proxy's own error responses
-    #[arg(long, value_name = "NAME")]
-    pub(crate) proxy_status: Option<String>,
-
-    /// Tell the client in this header how many attempts were made
-    #[arg(long, value_name = "HEADER")]
-    pub(crate) attempts_header: Option<HeaderName>,
-
-    #[command(flatten, next_help_heading = "What is tried again")]
-    pub(crate) conditions: Conditions,
-
-    #[command(flatten, next_help_heading = "Within which limits")]
-    pub(crate) limits: Limits,
-}
+use super::value::{Limit, Share, budget, delays, limit, wait};
 
 /// What stands over the settings of `--config`.
 #[derive(clap::Args, Debug)]
@@ -170,12 +115,6 @@ pub(crate) struct Limits {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Strategy {
-    InOrder,
-    RoundRobin,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Repeat {
     Never,
     /// When a reused connection dies
@@ -210,64 +149,4 @@ impl Conditions {
             .retriable_header_names(list(&self.envoy_retriable_headers));
         envoy.line().map(Some)
     }
-}
-
-/// A time limit, or none.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limit(pub(crate) Option<Duration>);
-
-/// The retries' share of the requests, or no bound.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Share(pub(crate) Option<f64>);
-
-fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}; write it as in `500ms` or `2s`"))
-}
-
-fn wait(text: &str) -> Result<Limit, String> {
-    match text {
-        "off" => Ok(Limit(None)),
-        _ => match duration(text) {
-            Ok(longest) => Ok(Limit(Some(longest))),
-            Err(wrong) => Err(format!("{wrong}, or `off`")),
-        },
-    }
-}
-
-fn limit(text: &str) -> Result<Limit, String> {
-    match wait(text)? {
-        Limit(Some(Duration::ZERO)) => Err("must be longer than 0s; `off` for none".into()),
-        limit => Ok(limit),
-    }
-}
-
-fn url(text: &str) -> Result<String, String> {
-    let (scheme, _) = text.split_once("://").unwrap_or_default();
-    if scheme.eq_ignore_ascii_case("https") {
-        return Err("this example speaks no TLS; write it as in `http://host:port`".into());
-    }
-    Ok(text.to_owned())
-}
-
-fn delays(text: &str) -> Result<(Duration, Duration), String> {
-    let (base, max) = text
-        .split_once("..")
-        .ok_or("write it as in `25ms..250ms`")?;
-    let delays = (duration(base)?, duration(max)?);
-    checked(tower_failover::limits::Backoff::new(delays.0, delays.1))?;
-    Ok(delays)
-}
-
-fn budget(text: &str) -> Result<Share, String> {
-    if text == "off" {
-        return Ok(Share(None));
-    }
-    let ratio = text.parse().map_err(|_| "write it as in `0.2`, or `off`")?;
-    checked(tower_failover::limits::Budget::new(ratio, 0))?;
-    Ok(Share(Some(ratio)))
-}
-
-fn checked<T>(value: Result<T, ConfigError>) -> Result<T, String> {
-    value.map_err(|wrong| wrong.to_string())
 }
