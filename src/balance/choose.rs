@@ -125,10 +125,13 @@ impl<B> Search<'_, B> {
             !out(excluded) && !out(passed)
         };
         let first = self.attempt == 1;
+        let repeatable = self.asked.request.method().is_idempotent();
         let best = |slot: &Slot| {
             let available = slot.standing.availability(rules, || self.clock.now());
             let free = match available {
-                Availability::Well | Availability::Due => true,
+                Availability::Well => true,
+                // It is likely to fail: this is a request that can be repeated, and has not been yet.
+                Availability::Due { overdue } => first && (overdue || repeatable),
                 Availability::Slow(share) => !first || self.draw() < share,
                 Availability::Out => false,
             };

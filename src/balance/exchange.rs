@@ -11,7 +11,7 @@ use super::{
 use crate::{
     failure::FailureKind,
     policy::GrpcCode,
-    trail::{Ended, Trail},
+    trail::{Ended, Roster, Trail},
 };
 
 /// How long a failure takes, to those who compare how long peers take: one that fails fast is not fast.
@@ -45,23 +45,30 @@ enum Seen {
 }
 
 impl Exchange {
-    pub(super) fn begin(
+    /// The standing has let it begin. `now` is the time, if it is known.
+    pub(super) fn begun(
         standing: Arc<Standing>,
         rules: Arc<Rules>,
-        trail: Option<Trail>,
         probe: Option<Probe>,
         now: Option<Instant>,
     ) -> Self {
-        standing.begin();
         Self {
             epoch: standing.epoch(),
             began: rules.timed.then(|| now.unwrap_or_else(Instant::now)),
             standing,
             rules,
-            trail,
+            trail: None,
             probe,
             seen: Seen::Nothing,
         }
+    }
+
+    /// It is an attempt of the trail's request: its peer is written down. Returns `false` where nobody waits for that
+    /// attempt any more.
+    pub(super) fn follow(&mut self, trail: &Trail, roster: Arc<dyn Roster>) -> bool {
+        let current = trail.choose(self.standing.peer(), Some(roster));
+        self.trail = current.then(|| trail.clone());
+        current
     }
 
     /// The service failed.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     BoxError,
     failure::NotSent,
-    trail::{NoPeer, Peer, Roster, Trail},
+    trail::{NoPeer, Peer, Trail},
 };
 
 pin_project! {
@@ -172,18 +172,6 @@ where
 
     /// Calls the endpoint, which is ready, or failed to be.
     fn call(self, chosen: Chosen<S>, readied: Result<(), S::Error>) -> State<S, S::Future, B> {
-        let Self {
-            request,
-            set,
-            rules,
-            ..
-        } = self;
-        let trail = Trail::of(request.extensions()).cloned();
-        if let Some(trail) = &trail {
-            if !trail.choose(chosen.standing.peer(), Some(set as Arc<dyn Roster>)) {
-                return State::finished(NoPeer::exhausted());
-            }
-        }
         let Chosen {
             mut service,
             standing,
@@ -191,7 +179,22 @@ where
             at,
             ..
         } = chosen;
-        let mut exchange = Exchange::begin(standing, rules, trail, probe, at);
+        if !standing.begin() {
+            // It has left the set since it was chosen.
+            return self.begin();
+        }
+        let Self {
+            request,
+            set,
+            rules,
+            ..
+        } = self;
+        let mut exchange = Exchange::begun(standing, rules, probe, at);
+        if let Some(trail) = Trail::of(request.extensions()) {
+            if !exchange.follow(trail, set) {
+                return State::finished(NoPeer::exhausted());
+            }
+        }
         if let Err(error) = readied {
             let error = error.into();
             exchange.failed(&*error);

@@ -25,20 +25,38 @@
 //! # check(service);
 //! ```
 //!
-//! - A peer that the request has been to is left out while there is another; a backup is used when
-//!   no peer of an earlier tier is left.
-//! - A peer that fails [several times in a row](Balance::eject) is left out for a while, by all
-//!   requests. It is used all the same when a request has no other peer left: it can hardly do worse
-//!   than an error.
-//! - [Health checks](HealthCheck) find a peer that is down before a request does.
-//! - Picking takes no lock: it reads an immutable snapshot of the peers. A clone is two pointers.
-//! - Peers come as a list, or from a [`Discover`] through
-//!   [`Balance::discover`].
+//! # Who is picked
+//!
+//! A request is given to a peer of the first of these groups that has one, and within it as the [strategy](Pick) says:
+//!
+//! 1. peers that are well and that it has not been to, by [tier](Endpoint::tier), and within a tier by the
+//!    [zones](ZoneOrder) that it prefers; one whose breaker is half-open is among them for one request at a time;
+//! 2. peers that it has not been to, although they are sick: they can hardly do worse than an error;
+//! 3. where the policy allows it, peers that it has been to: those that it has been to least, and that did not ask to be left
+//!    alone, first.
+//!
+//! A peer whose endpoint is not ready is passed over for one of the same group that is. Where there is no peer at all, a
+//! request [waits](Balance::wait_for_peers) for discovery or a [`Handle`] to bring one.
+//!
+//! Picking takes no lock: it reads an immutable snapshot of the peers. A clone is two pointers.
+//!
+//! # Who is well
+//!
+//! Each peer has a [`Breaker`]: five failures in a row open it for 30 seconds or more, then single requests show whether it is
+//! well. At most [half](Balance::max_ejected) of a tier is left out by that, and one always stays. Every failed attempt counts for
+//! its own peer. [Health checks](HealthCheck) find a peer that is down before a request does.
+//!
+//! No request is lost by it: health decides who is asked first, and not who may be asked.
+//!
+//! [`Balance::snapshot`] shows how all peers are, and [`Balance::on_state_change`] tells of every change.
+//!
+//! # Other balancers
 //!
 //! A balancer can be an endpoint of another, for regions of peers: it is left out when it has nobody left
-//! for a request.
+//! for a request, and tried peers come after the untried ones of all regions.
 //!
-//! Balancers that pick blindly can be used with [`Untried`] endpoints.
+//! Balancers that pick blindly, such as `tower::balance::p2c` with its measures of load, can be used with [`Untried`]
+//! endpoints.
 
 mod body;
 mod breaker;

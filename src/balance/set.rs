@@ -147,12 +147,14 @@ impl<S: Clone> Set<S> {
             let old = self.members.load_full();
             let (mut endpoints, made) = edit(old.endpoints());
             sort(&mut endpoints);
-            let (slots, services) = self.settle(before, endpoints);
+            let (slots, services, gone) = self.settle(before, endpoints);
             let view = Arc::new(View::new(slots, before));
             self.members.store(Arc::new(Members {
                 view: Arc::clone(&view),
                 services,
             }));
+            // Whoever finds a peer leaving finds the set without it.
+            self.fleet.part_with(gone);
             (view, made)
         });
         self.changed.send_replace(());
@@ -160,7 +162,13 @@ impl<S: Clone> Set<S> {
     }
 
     /// Gives each endpoint its peer's standing: the one that it has already, or a new one.
-    fn settle(&self, before: &View, endpoints: Vec<Endpoint<S>>) -> (Vec<Slot>, Vec<S>) {
+    ///
+    /// Returns as well those that are gone.
+    fn settle(
+        &self,
+        before: &View,
+        endpoints: Vec<Endpoint<S>>,
+    ) -> (Vec<Slot>, Vec<S>, Vec<Arc<Standing>>) {
         let leaving = self.fleet.leaving();
         let old = before.slots().iter().map(|slot| &slot.standing);
         let mut known: HashMap<&Peer, (&Arc<Standing>, bool)> = leaving
@@ -193,8 +201,7 @@ impl<S: Clone> Set<S> {
                 gone.push(Arc::clone(standing));
             }
         }
-        self.fleet.part_with(gone);
-        (slots, services)
+        (slots, services, gone)
     }
 
     pub(super) fn choose<B>(&self, asked: &Asked<'_, B>) -> Option<Chosen<S>> {

@@ -68,6 +68,24 @@ async fn one_request_at_a_time_shows_whether_it_is_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn request_that_cannot_be_repeated_is_asked_only_when_no_other_has_come_for_long() {
+    let post = async |balance: &Balance<Peer>| {
+        let request = Request::post("/").body(Full::default()).unwrap();
+        let response = balance.clone().oneshot(request).await.unwrap();
+        response.headers()["name"].to_str().unwrap().to_owned()
+    };
+    let balance = pair(&[DOWN.as_slice(), &[Act::Answer(200)]].concat(), breaker());
+    names(&balance, 2).await;
+    tokio::time::advance(PERIOD).await;
+    assert_eq!(post(&balance).await, "b");
+    tokio::time::advance(PERIOD - Duration::from_millis(1)).await;
+    assert_eq!(post(&balance).await, "b");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(post(&balance).await, "a");
+    assert_eq!(state(&balance), State::HalfOpen);
+}
+
+#[tokio::test(start_paused = true)]
 async fn failure_opens_it_again_for_longer_each_time() {
     let balance = pair(&[Act::Fail], breaker().open_at_most(PERIOD * 3));
     names(&balance, 2).await;

@@ -5,8 +5,8 @@ use super::{Candidates, Pick, random};
 /// They are drawn in proportion to their weights. The load of a peer is what it has in flight for its weight, and one more, times
 /// how long it takes to answer. In flight is every request until the end of its response's body. How long it takes is an estimate in which a worse
 /// measurement counts at once and a better one in time; a failure counts as five seconds, so that a peer that fails
-/// fast does not look fast. That is an error of the peer, or a response of 500 or above. Of a peer that nothing is known
-/// of, what it has in flight is compared alone.
+/// fast does not look fast. That is an error of the peer, or a response of 500 or above. Where nothing is known of one
+/// of them, what they have in flight is compared alone.
 ///
 /// Two choices are nearly as good as looking at all, cost the same for any number of peers, and do not send all requests of the
 /// same moment to the peer that happens to look best.
@@ -19,18 +19,21 @@ impl Pick for LeastLoaded {
         let Some(other) = other else {
             return Some(one);
         };
-        let latencies = (candidates.latency(one), candidates.latency(other));
-        let latencies = match latencies {
-            (Some(one), Some(other)) => (one.as_secs_f64(), other.as_secs_f64()),
-            _ => (1.0, 1.0),
+        let known = [one, other].map(|index| candidates.latency(index));
+        let latencies = match known {
+            [Some(one), Some(other)] => [one, other].map(|latency| latency.as_secs_f64()),
+            _ => [1.0, 1.0],
         };
         let load = |index: usize, latency: f64| {
             #[expect(clippy::cast_precision_loss, reason = "as many requests as there are")]
             let requests = candidates.in_flight(index) as f64;
             (requests / f64::from(candidates.weight(index).max(1)) + 1.0) * latency
         };
-        let [of_one, of_other] = [load(one, latencies.0), load(other, latencies.1)];
-        Some(if of_other < of_one { other } else { one })
+        let [of_one, of_other] = [load(one, latencies[0]), load(other, latencies[1])];
+        // Of two that are alike, one that nothing is known of is worth a look.
+        let new = known[0].is_some() && known[1].is_none();
+        let takes_other = of_other < of_one || (new && of_other <= of_one);
+        Some(if takes_other { other } else { one })
     }
 
     fn needs_latency(&self) -> bool {

@@ -1,5 +1,8 @@
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicU64, AtomicUsize,
+        Ordering::{Relaxed, SeqCst},
+    },
     time::Duration,
 };
 
@@ -17,16 +20,16 @@ pub(in crate::balance) struct Load {
 
 impl Load {
     pub(in crate::balance) fn in_flight(&self) -> usize {
-        self.in_flight.load(Relaxed)
+        self.in_flight.load(SeqCst)
     }
 
     pub(super) fn begin(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
+        self.in_flight.fetch_add(1, SeqCst);
     }
 
     /// Returns whether that was the last.
     pub(super) fn end(&self) -> bool {
-        self.in_flight.fetch_sub(1, Relaxed) == 1
+        self.in_flight.fetch_sub(1, SeqCst) == 1
     }
 
     /// Takes a measurement in. A worse one counts at once, a better one in time, so that neither a slow peer

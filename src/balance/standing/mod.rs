@@ -72,8 +72,10 @@ pub(super) enum Availability {
     Well,
     /// It may be given this share of what it would have.
     Slow(f64),
-    /// One request may show whether it is well.
-    Due,
+    /// One request may show whether it is well; `overdue` when none that can be repeated has come for long.
+    Due {
+        overdue: bool,
+    },
     Out,
 }
 
@@ -135,12 +137,16 @@ impl Standing {
             return Availability::Out;
         }
         if flags & flag::OUT != 0 {
-            let waits =
-                flags & flag::OPEN != 0 && self.ms(now()) < self.out_until.load(Ordering::Relaxed);
+            let out_until = self.out_until.load(Ordering::Relaxed);
+            let waited = self.ms(now()).checked_sub(out_until);
+            let waits = flags & flag::OPEN != 0 && waited.is_none();
             if waits || self.probing.load(Ordering::Relaxed) {
                 return Availability::Out;
             }
-            return Availability::Due;
+            let waited = Duration::from_millis(waited.unwrap_or(0));
+            return Availability::Due {
+                overdue: waited >= rules.breaker.open_for,
+            };
         }
         if rules.slow_start.is_zero() {
             self.clear(flag::SLOW);
@@ -202,9 +208,15 @@ impl Standing {
         self.load.measure(latency, self.ms(now));
     }
 
-    /// An exchange begins.
-    pub(super) fn begin(&self) {
+    /// An exchange begins, unless the peer is leaving: it takes no more. Whoever waits for it to be drained sees this
+    /// exchange, or this sees that it leaves.
+    pub(super) fn begin(&self) -> bool {
         self.load.begin();
+        let stays = self.flags.load(Ordering::SeqCst) & flag::LEAVING == 0;
+        if !stays {
+            self.end();
+        }
+        stays
     }
 
     /// An exchange is over.

@@ -73,7 +73,6 @@ impl View {
     /// Whether one more peer may be left out: not too many of its tier are, or another tier can take what it
     /// leaves.
     pub(super) fn may_spare(&self, standing: &Standing, rules: &Rules) -> bool {
-        let mut others = self.tiers.iter();
         let stands = |tier: &Tier| tier.out() <= rules.most_out_of(tier.len()) && tier.well() > 0;
         self.tiers.iter().all(|tier| {
             let own = self.of(tier.all()).iter();
@@ -86,7 +85,10 @@ impl View {
             own == 0
                 || is_first
                 || tier.out() + own <= most
-                || others.any(|other| other.number() != tier.number() && stands(other))
+                || self
+                    .tiers
+                    .iter()
+                    .any(|other| other.number() != tier.number() && stands(other))
         })
     }
 }
