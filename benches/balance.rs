@@ -85,7 +85,9 @@ fn measure_waiting<S>(
     });
 }
 
-fn strategies() -> [(&'static str, Box<dyn Fn() -> Box<dyn Pick>>); 7] {
+type Strategy = Box<dyn Fn() -> Box<dyn Pick>>;
+
+fn strategies() -> [(&'static str, Strategy); 7] {
     let by_key = || ConsistentHash::header(HeaderName::from_static("x-key"));
     [
         ("in order", Box::new(|| Box::new(InOrder))),
