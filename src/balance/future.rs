@@ -56,6 +56,9 @@ type Occupied = Pin<Box<dyn Future<Output = bool> + Send>>;
 /// How many peers a request waits for at once, where none is ready.
 const MOST_AWAITED: usize = 16;
 
+/// How many it looks at to find one that is.
+const MOST_LOOKED_AT: usize = 64;
+
 /// A request that a peer is looked for, and who knows them.
 struct Order<S, B> {
     request: Request<B>,
@@ -229,19 +232,22 @@ where
                 return Poll::Ready(readied);
             }
         }
-        while others.len() + 1 < MOST_AWAITED {
-            let awaited = others.iter().chain([&*first]);
-            let awaited: Vec<_> = awaited
-                .map(|chosen| chosen.standing.peer().clone())
-                .collect();
-            let Some(mut next) = order.choose(&awaited, first.level) else {
+        let awaited = others.iter().chain([&*first]);
+        let mut passed: Vec<_> = awaited
+            .map(|chosen| chosen.standing.peer().clone())
+            .collect();
+        while passed.len() < MOST_LOOKED_AT {
+            let Some(mut next) = order.choose(&passed, first.level) else {
                 break;
             };
             if let Poll::Ready(readied) = next.service.poll_ready(cx) {
                 *first = next;
                 return Poll::Ready(readied);
             }
-            others.push(next);
+            passed.push(next.standing.peer().clone());
+            if others.len() + 1 < MOST_AWAITED {
+                others.push(next);
+            }
         }
         Poll::Pending
     }

@@ -111,7 +111,8 @@ use crate::{BoxError, ConfigError, failure::Classify, trail::Peer};
 /// Sends each request to one of several peers, in turn by default.
 ///
 /// It is always ready: which endpoint must be ready is known when the request is. A peer whose endpoint is not ready is
-/// passed over for one that is; where none is, the request waits for the first of up to 16 that becomes it. Its
+/// passed over for one that is, of up to 64 that are looked at; where none is, the request waits for the first of 16 that
+/// becomes it. Its
 /// endpoints' errors pass through boxed; a [`NoPeer`](crate::trail::NoPeer) says that there was none.
 ///
 /// Endpoints are shared by its clones, so their services must be `Send` and `Sync`; a boxed one is

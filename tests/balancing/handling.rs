@@ -56,40 +56,14 @@ async fn drained_peer_finishes_what_it_has_and_takes_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn request_that_waits_for_a_peer_which_is_drained_meanwhile_goes_to_another() {
-    use std::task::Poll;
-    let open = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let opens = Arc::clone(&open);
-    let waits = Waits(opens, "a");
-    let (balance, handle) = Balance::with_handle([Endpoint::new("a", Peer::new(waits))]);
+    let (a, open) = super::readiness::gate("a", false);
+    let (balance, handle) = Balance::with_handle([a]);
     let mut sending = Box::pin(send(&balance));
     assert!(futures_util::poll!(&mut sending).is_pending());
     handle.insert(well("b"));
     handle.drain("a").unwrap().await;
-    open.store(true, std::sync::atomic::Ordering::SeqCst);
-    assert!(matches!(futures_util::poll!(&mut sending), Poll::Ready(Ok(name)) if name == "b"));
-}
-
-/// Is ready when it is told, whenever it is asked.
-#[derive(Clone)]
-struct Waits(Arc<std::sync::atomic::AtomicBool>, &'static str);
-
-impl tower::Service<Request<Body>> for Waits {
-    type Response = Response<Body>;
-    type Error = io::Error;
-    type Future = std::future::Ready<io::Result<Response<Body>>>;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<io::Result<()>> {
-        if self.0.load(std::sync::atomic::Ordering::SeqCst) {
-            std::task::Poll::Ready(Ok(()))
-        } else {
-            std::task::Poll::Pending
-        }
-    }
-
-    fn call(&mut self, _: Request<Body>) -> Self::Future {
-        let response = Response::builder().header("name", self.1);
-        std::future::ready(Ok(response.body(Full::default()).unwrap()))
-    }
+    open.open();
+    assert_eq!(sending.await.unwrap(), "b");
 }
 
 #[tokio::test(start_paused = true)]

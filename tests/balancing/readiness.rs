@@ -1,6 +1,8 @@
-use std::task::{Context, Poll};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll, Waker},
+};
 
-use tokio::sync::watch;
 use tower::Service;
 use tower_failover::balance::InOrder;
 
@@ -8,56 +10,42 @@ use crate::*;
 
 /// A service that is ready when it is told, and answers with its name.
 #[derive(Clone)]
-struct Gate {
+pub(crate) struct Gate {
     name: &'static str,
-    open: watch::Receiver<bool>,
-    waits: Arc<Mutex<Option<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>>>,
+    state: Arc<(AtomicBool, Mutex<Vec<Waker>>)>,
 }
 
-fn gate(name: &'static str, open: bool) -> (Endpoint<Peer>, watch::Sender<bool>) {
-    let (sender, receiver) = watch::channel(open);
-    let gate = Gate {
-        name,
-        open: receiver,
-        waits: Arc::default(),
-    };
-    let fresh = move || Gate {
-        waits: Arc::default(),
-        ..gate.clone()
-    };
-    (
-        Endpoint::new(name, Peer::new(Fresh(fresh(), fresh))),
-        sender,
-    )
-}
-
-/// Each clone waits for itself.
-struct Fresh<F>(Gate, F);
-
-impl<F: Fn() -> Gate + Clone> Clone for Fresh<F> {
-    fn clone(&self) -> Self {
-        Self((self.1)(), self.1.clone())
+impl Gate {
+    pub(crate) fn open(&self) {
+        self.state.0.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.state.1.lock().unwrap());
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
-impl<F> Service<Request<Body>> for Fresh<F> {
+/// An endpoint behind a gate.
+pub(crate) fn gate(name: &'static str, open: bool) -> (Endpoint<Peer>, Gate) {
+    let state = Arc::new((AtomicBool::new(open), Mutex::default()));
+    let gate = Gate { name, state };
+    (Endpoint::new(name, Peer::new(gate.clone())), gate)
+}
+
+impl Service<Request<Body>> for Gate {
     type Response = Response<Body>;
     type Error = io::Error;
     type Future = std::future::Ready<io::Result<Response<Body>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut waits = self.0.waits.lock().unwrap();
-        let mut open = self.0.open.clone();
-        let wait = waits.get_or_insert_with(|| {
-            Box::pin(async move {
-                let _ = open.wait_for(|open| *open).await;
-            })
-        });
-        wait.as_mut().poll(cx).map(Ok)
+        self.state.1.lock().unwrap().push(cx.waker().clone());
+        if self.state.0.load(Ordering::SeqCst) {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 
     fn call(&mut self, _: Request<Body>) -> Self::Future {
-        let response = Response::builder().header("name", self.0.name);
+        let response = Response::builder().header("name", self.name);
         std::future::ready(Ok(response.body(Full::default()).unwrap()))
     }
 }
@@ -90,7 +78,7 @@ async fn first_that_becomes_ready_is_taken_where_none_is() {
     let mut sending = Box::pin(send(&balance));
     assert!(futures_util::poll!(&mut sending).is_pending());
     assert!(futures_util::poll!(&mut sending).is_pending());
-    open.send(true).unwrap();
+    open.open();
     assert_eq!(sending.await.unwrap(), "b");
 }
 
@@ -102,7 +90,7 @@ async fn sick_peer_does_not_stand_in_for_a_busy_one() {
     assert_eq!(names(&balance, 1).await, "-");
     let mut sending = Box::pin(send(&balance));
     assert!(futures_util::poll!(&mut sending).is_pending());
-    open.send(true).unwrap();
+    open.open();
     assert_eq!(sending.await.unwrap(), "busy");
 }
 
@@ -114,36 +102,36 @@ async fn request_that_waits_is_not_in_flight() {
     assert!(futures_util::poll!(&mut sending).is_pending());
     assert_eq!(balance.snapshot().peers[0].in_flight, 0);
     drop(sending);
-    open.send(true).unwrap();
+    open.open();
     assert_eq!(names(&balance, 1).await, "a");
 }
 
 #[tokio::test(start_paused = true)]
 async fn request_waits_for_some_of_many_and_not_for_all() {
-    let gates: Vec<_> = (0..100)
-        .map(|number| gate(if number == 99 { "last" } else { "other" }, false))
-        .map(|(endpoint, open)| (endpoint, open))
-        .collect();
-    let (endpoints, opens): (Vec<_>, Vec<_>) = gates.into_iter().unzip();
-    let named = endpoints.into_iter().enumerate();
-    let balance = Balance::new(named.map(|(number, _)| {
-        let (endpoint, _) = gate("x", false);
-        let _ = endpoint;
-        let open = opens[number].subscribe();
-        let gate = Gate {
-            name: "x",
-            open,
-            waits: Arc::default(),
-        };
-        let fresh = move || Gate {
-            waits: Arc::default(),
-            ..gate.clone()
-        };
-        Endpoint::new(number.to_string(), Peer::new(Fresh(fresh(), fresh)))
-    }));
-    let balance = balance.pick(InOrder);
+    let (endpoints, gates): (Vec<_>, Vec<_>) = (0..100)
+        .map(|number: u32| {
+            let (_, gate) = gate("x", false);
+            let endpoint = Endpoint::new(number.to_string(), Peer::new(gate.clone()));
+            (endpoint, gate)
+        })
+        .unzip();
+    let balance = Balance::new(endpoints).pick(InOrder);
     let mut sending = Box::pin(send(&balance));
     assert!(futures_util::poll!(&mut sending).is_pending());
-    opens[15].send(true).unwrap();
+    gates[15].open();
     assert_eq!(sending.await.unwrap(), "x");
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_looks_at_more_peers_than_it_waits_for() {
+    for (ready, found) in [(63, true), (64, false)] {
+        let mut endpoints = Vec::new();
+        for number in 0..100 {
+            let (_, gate) = gate("x", number == ready);
+            endpoints.push(Endpoint::new(number.to_string(), Peer::new(gate)));
+        }
+        let balance = Balance::new(endpoints).pick(InOrder);
+        let sent = futures_util::poll!(Box::pin(send(&balance)));
+        assert_eq!(sent.is_ready(), found, "{ready}");
+    }
 }

@@ -77,7 +77,7 @@ async fn least_loaded_prefers_the_one_that_has_less_to_do() {
             hanging.push(sending);
         }
     }
-    assert_eq!(names(&balance, 20).await, vec!["idle"; 20].join(" "));
+    assert_eq!(names(&balance, 20).await, ["idle"; 20].join(" "));
 }
 
 #[tokio::test(start_paused = true)]
@@ -289,7 +289,7 @@ async fn every_strategy_leaves_out_whom_it_must_and_finds_whom_it_may() {
         }
         assert_eq!(
             names(&balance, 9).await,
-            vec!["well"; 9].join(" "),
+            ["well"; 9].join(" "),
             "strategy {number}"
         );
     }
