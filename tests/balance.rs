@@ -6,6 +6,7 @@ mod support {
 
 mod balancing {
     mod breaking;
+    mod checks;
     mod churn;
     mod discovery;
     mod handling;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body::Body;
 use http_body_util::Full;
-use tower_failover::replay::Replay;
+use tower_failover::{ReplayBody, replay::Replay};
 
 use crate::{
     Attempt, ROOMY, data, large, replay, some_trailers,
@@ -156,4 +156,14 @@ fn length_that_was_unknown_stays_so_ahead_of_trailers() {
     assert!(!second.is_end_stream());
     second.trailers();
     assert_eq!(second.exact(), Some(0));
+}
+
+#[test]
+fn default_is_an_empty_body_whatever_the_source() {
+    let mut body = ReplayBody::<ScriptedBody>::default();
+    assert!(body.is_end_stream());
+    assert_eq!(body.size_hint().exact(), Some(0));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let polled = std::pin::Pin::new(&mut body).poll_frame(&mut cx);
+    assert!(matches!(polled, std::task::Poll::Ready(None)));
 }

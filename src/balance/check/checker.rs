@@ -29,14 +29,18 @@ impl<S> Balance<S> {
     ///
     /// Checks go over the endpoints' own services, as traffic does, one at a time for each peer, and are not counted as
     /// traffic: neither by the breaker nor in what is in flight, nor in how long responses take. They start and stop with
-    /// the peer, and an update of the set that keeps a peer keeps its counts.
+    /// the peer, and an update of the set that keeps a peer keeps its counts. An endpoint that is a balancer itself sends
+    /// a check on to one of its own peers, like any request.
     ///
     /// What is set is set before: [listeners](Self::on_state_change) and [classifiers](Self::classify) are those that
     /// this balancer has at the moment. With several checkers, a peer is down while one of them finds it so.
     ///
-    /// A check's response is dropped with its head. hyper keeps the HTTP/1 connection of one whose small body came along
-    /// with it; a longer body costs its connection, an HTTP/2 one only its stream. A service that panics has failed that
-    /// check.
+    /// The rest of a response is dropped once its head is there. hyper keeps an HTTP/1 connection whose small body came
+    /// along with the head; a body of which more is to come costs its connection, in HTTP/2 its stream. A service that
+    /// panics has failed that check; the others go on.
+    ///
+    /// Where a service takes requests of any body, name the one that traffic has:
+    /// `health_check::<ReplayBody<Incoming>, _>(check)`.
     ///
     /// ```
     /// use tower_failover::balance::{Balance, HealthCheck};

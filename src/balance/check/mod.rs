@@ -88,7 +88,8 @@ impl HealthCheck {
 
     /// Sets a header; by default there are none. `Host` is one that servers of many names need.
     ///
-    /// The request's body is empty: a header that says otherwise makes it one that cannot be sent.
+    /// An endpoint does to it what it does to a request's. The body is empty: a header that says otherwise makes a request
+    /// that cannot be sent.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -102,7 +103,7 @@ impl HealthCheck {
         self
     }
 
-    /// Sets the time from the end of a peer's check to its next one; by default 5 seconds.
+    /// Sets the time from the end of a peer's check to its next one, as in Envoy and HAProxy; by default 5 seconds.
     ///
     /// The first one comes sooner: at random within the first second, or within one millisecond for each peer that came
     /// with it, if that is longer; but within one interval.
