@@ -142,3 +142,15 @@ async fn peer_that_is_listed_twice_is_one() {
     assert_eq!(names(&balance, 2).await, "- -");
     assert_eq!(names(&balance, 3).await, "b b b");
 }
+
+/// The peer that is well must not be passed over for as long as the other two are in step.
+#[tokio::test(start_paused = true)]
+async fn turns_of_an_ejected_peer_stay_even_while_another_fails() {
+    let bad = |name| peer(name, &[Act::Answer(503)]);
+    let balance = Balance::new([bad("out"), bad("bad"), well("well")]);
+    let balance = balance.eject(1, Duration::from_secs(9));
+    names(&balance, 1).await;
+    let tried = first_tried(balance, 12).await;
+    let count = |name| tried.split(' ').filter(|tried| *tried == name).count();
+    assert_eq!((count("bad"), count("well")), (6, 6), "{tried}");
+}

@@ -18,21 +18,24 @@ pub struct RoundRobin;
 impl Pick for RoundRobin {
     fn pick(&self, candidates: &Candidates<'_>) -> Option<usize> {
         let turns = candidates.turns();
-        if candidates.attempt() == 1 {
+        let substitute = if candidates.attempt() == 1 {
             let turn = next(&turns.first, candidates);
             if candidates.may(turn) {
                 return Some(turn);
             }
-        }
+            &turns.substitute
+        } else {
+            &turns.further
+        };
         // A few turns find one, unless nearly nobody may be picked.
         for _ in 0..8 {
-            let turn = next(&turns.substitute, candidates);
+            let turn = next(substitute, candidates);
             if candidates.may(turn) {
                 return Some(turn);
             }
         }
         let free = candidates.indices().count();
-        let substitute = turns.substitute.fetch_add(1, Relaxed);
+        let substitute = substitute.fetch_add(1, Relaxed);
         candidates.indices().nth(substitute.checked_rem(free)?)
     }
 }

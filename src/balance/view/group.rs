@@ -20,8 +20,11 @@ pub(in crate::balance) struct Group {
 pub(in crate::balance) struct Turns {
     /// Of first attempts.
     pub(in crate::balance) first: AtomicUsize,
-    /// Of those that another was not there for, and of further attempts.
+    /// Of those that another was not there for.
     pub(in crate::balance) substitute: AtomicUsize,
+    /// Of further attempts. Were they to take the turns of substitutes, the two could fall into step, and the same peer
+    /// always stand in.
+    pub(in crate::balance) further: AtomicUsize,
 }
 
 impl Group {
