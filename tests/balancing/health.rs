@@ -1,7 +1,7 @@
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tower::Layer;
-use tower_failover::{FailoverLayer, ReplayBody, balance::InOrder};
+use tower_failover::{FailoverLayer, ReplayBody, balance::InOrder, report::Report};
 
 use crate::*;
 
@@ -236,4 +236,39 @@ async fn classifier_of_your_own_tells_what_is_no_failure_of_the_peer() {
         "- - - - -"
     );
     assert_eq!(names(&pair(&[Act::Fail]), 5).await, "- - b b b");
+}
+
+/// The peers that a request is sent to, under a failover.
+async fn tried(balance: &Balance<Peer>) -> Vec<String> {
+    let below = balance.clone().map_request(|request: Request<_>| {
+        let (parts, _) = request.into_parts();
+        Request::from_parts(parts, Full::default())
+    });
+    let request = Request::new(Full::<Bytes>::default());
+    let report = match FailoverLayer::default().layer(below).oneshot(request).await {
+        Ok(response) => Report::of(response.extensions()).cloned().unwrap(),
+        Err(error) => error.report().clone(),
+    };
+    let attempts = report.attempts().iter();
+    attempts
+        .map(|tried| tried.peer().unwrap().to_string())
+        .collect()
+}
+
+/// It could else spend all its attempts on that.
+#[tokio::test(start_paused = true)]
+async fn request_that_has_failed_does_not_find_out_who_is_well_again() {
+    let sick = |name| peer(name, &[Act::Fail]);
+    let alone = Balance::new([sick("out"), sick("bad")]);
+    let beside = Balance::new([sick("out"), sick("bad"), well("well")]);
+    for (balance, expected) in [
+        (beside, ["bad", "well"]),
+        // Nobody else is left.
+        (alone, ["bad", "out"]),
+    ] {
+        let balance = balance.eject(1, PERIOD);
+        names(&balance, 1).await;
+        tokio::time::advance(PERIOD).await;
+        assert_eq!(tried(&balance).await, expected);
+    }
 }
