@@ -1,7 +1,11 @@
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use tower::Layer;
-use tower_failover::{FailoverLayer, ReplayBody, balance::InOrder, report::Report};
+use tower_failover::{
+    FailoverLayer, ReplayBody,
+    balance::{InOrder, LeastLoaded},
+    report::Report,
+};
 
 use crate::*;
 
@@ -271,4 +275,18 @@ async fn request_that_has_failed_does_not_find_out_who_is_well_again() {
         tokio::time::advance(PERIOD).await;
         assert_eq!(tried(&balance).await, expected);
     }
+}
+
+/// What it failed with counts as five seconds, which no other peer takes.
+#[tokio::test(start_paused = true)]
+async fn least_loaded_asks_whether_a_peer_is_well_again() {
+    fastrand::seed(7);
+    let back = peer("a", &[Act::Fail, Act::Answer(200)]);
+    let balance = Balance::new([back, well("b")]).pick(LeastLoaded);
+    let balance = balance.eject(1, PERIOD);
+    while send(&balance).await.is_ok() {}
+    assert!(!names(&balance, 20).await.contains('a'));
+    tokio::time::advance(PERIOD).await;
+    let back = names(&balance, 20).await.matches('a').count();
+    assert!((5..=15).contains(&back), "{back}");
 }

@@ -154,3 +154,26 @@ async fn turns_of_an_ejected_peer_stay_even_while_another_fails() {
     let count = |name| tried.split(' ').filter(|tried| *tried == name).count();
     assert_eq!((count("bad"), count("well")), (6, 6), "{tried}");
 }
+
+/// Two peers that take equally long, the second of which weighs nine times as much.
+#[tokio::test(start_paused = true)]
+async fn least_loaded_does_not_take_a_rest_for_speed() {
+    use tower_failover::balance::LeastLoaded;
+    fastrand::seed(7);
+    let taking_10_ms = |name: &'static str| {
+        let service = service_fn(move |_: Request<Body>| async move {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let response = Response::builder().header("name", name);
+            Ok::<_, io::Error>(response.body(Full::default()).unwrap())
+        });
+        Endpoint::new(name, Peer::new(service))
+    };
+    let heavy = taking_10_ms("b").weight(9).unwrap();
+    let balance = Balance::new([taking_10_ms("a"), heavy]).pick(LeastLoaded);
+    let mut heavy = 0;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        heavy += usize::from(names(&balance, 1).await == "b");
+    }
+    assert!((80..=98).contains(&heavy), "{heavy}");
+}

@@ -53,13 +53,18 @@ impl<'a> Candidates<'a> {
         slot.map_or(0, |slot| slot.standing.in_flight())
     }
 
-    /// How long the peer at `index` takes until a response's head, as far as is known; `None` where nothing is, or
-    /// where the strategy does not [need](super::Pick::needs_latency) it.
+    /// How long the peer at `index` takes until a response's head, as far as is known; `None` where nothing is,
+    /// where the strategy does not [need](super::Pick::needs_latency) it, or where the peer is asked whether it is well
+    /// again.
     ///
     /// A worse measurement counts at once, a better one in time (63 % of it in 10 seconds). A failure counts as
     /// [a long time](super::LeastLoaded).
     pub fn latency(&self, index: usize) -> Option<Duration> {
         let slot = self.slots.get(index)?;
+        // Else one that failed would look slow for a minute, and nobody would ask it.
+        if !slot.standing.is_well() {
+            return None;
+        }
         slot.standing.latency(self.clock.now())
     }
 
@@ -91,6 +96,12 @@ impl<'a> Candidates<'a> {
     /// Whether the peer at `index` may be picked.
     pub(super) fn may(&self, index: usize) -> bool {
         self.slots.get(index).is_some_and(|slot| (self.may)(slot))
+    }
+
+    /// The [`latency`](Self::latency) as it was when it was last measured.
+    pub(super) fn measured(&self, index: usize) -> Option<Duration> {
+        let slot = self.slots.get(index)?;
+        slot.standing.measured()
     }
 
     pub(super) fn heaviest(&self) -> u32 {

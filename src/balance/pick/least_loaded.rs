@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::{Candidates, Pick, random};
 
 /// The less loaded of two that are drawn at random.
@@ -20,10 +22,7 @@ impl Pick for LeastLoaded {
             return Some(one);
         };
         let known = [one, other].map(|index| candidates.latency(index));
-        let latencies = match known {
-            [Some(one), Some(other)] => [one, other].map(|latency| latency.as_secs_f64()),
-            _ => [1.0, 1.0],
-        };
+        let latencies = compared(candidates, [one, other], known).unwrap_or([1.0, 1.0]);
         let load = |index: usize, latency: f64| {
             #[expect(clippy::cast_precision_loss, reason = "as many requests as there are")]
             let requests = candidates.in_flight(index) as f64;
@@ -39,4 +38,19 @@ impl Pick for LeastLoaded {
     fn needs_latency(&self) -> bool {
         true
     }
+}
+
+/// How long two peers take, in seconds, where both are known.
+///
+/// An estimate that grows old goes down to the other one and no further. Of two that take the same time the one that
+/// was not used for longer would else look faster, and peers would be used in turn, whatever they weigh.
+fn compared(
+    candidates: &Candidates<'_>,
+    peers: [usize; 2],
+    known: [Option<Duration>; 2],
+) -> Option<[f64; 2]> {
+    let now = [known[0]?, known[1]?];
+    let [one, other] = peers.map(|index| candidates.measured(index));
+    let least = one?.min(other?);
+    Some(now.map(|latency| latency.max(least).as_secs_f64()))
 }

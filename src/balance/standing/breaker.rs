@@ -212,6 +212,8 @@ impl Standing {
     fn closed(&self, ledger: &mut Ledger) {
         ledger.closed_at = Some(Instant::now());
         reset(&self.heads);
+        // What it took while it was sick says nothing of how long it takes now.
+        self.load.forget_latency();
         self.epoch.fetch_add(1, Relaxed);
         self.start_slowly();
         self.change(|| {

@@ -50,6 +50,17 @@ impl Load {
         let _ = self.latency.fetch_update(Relaxed, Relaxed, update);
     }
 
+    /// Forgets what was measured.
+    pub(super) fn forget_latency(&self) {
+        self.latency.store(0, Relaxed);
+    }
+
+    /// The estimate as it was when something was last measured.
+    pub(in crate::balance) fn measured(&self) -> Option<Duration> {
+        let (estimate, _) = read(self.latency.load(Relaxed))?;
+        Some(Duration::from_secs_f64(f64::from(estimate) / 1e6))
+    }
+
     /// The estimate, which goes towards zero while there is nothing to measure: a peer that nobody uses has
     /// to be tried again some time.
     pub(in crate::balance) fn latency(&self, now_ms: u64) -> Option<Duration> {
@@ -130,6 +141,16 @@ mod tests {
         load.measure(ms(100), 0);
         assert!(near(load.latency(10_000), 37));
         assert!(near(load.latency(100_000), 0));
+    }
+
+    #[test]
+    fn what_was_forgotten_is_not_known() {
+        let load = Load::default();
+        load.measure(ms(100), 0);
+        load.forget_latency();
+        assert_eq!(load.latency(0), None);
+        load.measure(ms(10), 0);
+        assert!(near(load.latency(0), 10));
     }
 
     #[test]

@@ -204,6 +204,11 @@ impl Standing {
         self.load.latency(self.ms(now))
     }
 
+    /// The latency as it was when it was last measured.
+    pub(super) fn measured(&self) -> Option<Duration> {
+        self.load.measured()
+    }
+
     pub(super) fn measure(&self, latency: Duration, now: Instant) {
         self.load.measure(latency, self.ms(now));
     }
