@@ -11,6 +11,7 @@ mod peer_cases {
     pub(crate) mod answer;
     pub(crate) mod client;
     pub(crate) mod configure;
+    mod health;
     pub(crate) mod stack;
 }
 
@@ -100,7 +101,9 @@ fn waits(case: &Case) -> bool {
 
 /// Those that another test plays: over TLS, many times, or several requests in a row.
 fn is_played_elsewhere(case: &Case) -> bool {
-    ["hap-14", "fin-04", "l5d-14"].contains(&case.id.as_str())
+    let elsewhere = ["hap-14", "fin-04", "l5d-14"];
+    elsewhere.contains(&case.id.as_str())
+        || case.tier == Tier::Health && case.expect.attempts.is_none()
 }
 
 fn is_of(case: &Case, tier: Tier) -> bool {
@@ -122,6 +125,11 @@ async fn option_cases_that_wait() {
 #[tokio::test]
 async fn budget_cases() {
     assert_eq!(play_all(|case| is_of(case, Tier::Budget)).await, 3);
+}
+
+#[tokio::test]
+async fn health_cases_of_one_request() {
+    assert_eq!(play_all(|case| is_of(case, Tier::Health)).await, 2);
 }
 
 /// linkerd2-proxy's retry_uses_budget.

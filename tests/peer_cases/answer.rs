@@ -35,6 +35,10 @@ impl Answer {
         }
     }
 
+    pub(crate) fn status(&self) -> u16 {
+        self.head.status.as_u16()
+    }
+
     /// What is not as it is expected to be.
     pub(crate) fn compare(&self, case: &Case, stack: &Stack) -> Vec<String> {
         let mut wrong = Vec::new();
@@ -56,7 +60,17 @@ impl Answer {
             let right = expected.is_none_or(|most| most == made);
             check(upstream.name(), right, made.to_string());
         }
-        let served_by = self.header("x-served-by");
+        for (name, expected) in &expect.health_failures {
+            let failures = stack.peer(name).failures;
+            let right = failures == *expected as u64;
+            check("failures", right, format!("{failures} of {name}"));
+        }
+        for (name, expected) in &expect.inflight_after {
+            let in_flight = stack.peer(name).in_flight;
+            let right = in_flight == *expected;
+            check("in flight", right, format!("{in_flight} at {name}"));
+        }
+        let served_by = self.served_by();
         let right = match &expect.served_by {
             ServedBy::Any => served_by.is_some(),
             ServedBy::Nobody => served_by.is_none() || stack.answers_itself(),
@@ -96,6 +110,11 @@ impl Answer {
         let (right, got) = self.metrics(expect);
         check("metrics", right, got);
         wrong
+    }
+
+    /// The upstream whose response it is.
+    pub(crate) fn served_by(&self) -> Option<&str> {
+        self.header("x-served-by")
     }
 
     fn header(&self, name: &str) -> Option<&str> {

@@ -4,6 +4,7 @@ use std::{iter, time::Duration};
 
 use tower_failover::{
     FailoverLayer, Policy,
+    balance::Breaker,
     limits::{Backoff, Budget, MaxAttempts},
     peek::PeekLayer,
     policy::{self, PolicyExt, RetryAfter, RetryOn, Standard},
@@ -125,4 +126,34 @@ pub(crate) fn pool(case: &Case) -> PoolOptions {
         Some(timeout) => PoolOptions::new().connect_timeout(ms(timeout)),
         None => PoolOptions::new(),
     }
+}
+
+/// When an upstream is left out, in the words of nginx and Caddy, HAProxy, or Envoy.
+pub(crate) fn breaker(case: &Case) -> Breaker {
+    let config = &case.config;
+    let breaker = Breaker::new();
+    let all = |breaker: Breaker| breaker.statuses("500-599".parse().unwrap()).successes(1);
+    if let (Some(most), Some(timeout)) = (config.max_fails, config.fail_timeout_ms) {
+        return all(breaker)
+            .failures(0)
+            .failures_within(most.try_into().unwrap(), ms(timeout))
+            .open_for(ms(timeout));
+    }
+    if let Some(limit) = config.error_limit {
+        return all(breaker).failures(limit.try_into().unwrap());
+    }
+    let Some(in_a_row) = config.outlier_consecutive_5xx else {
+        return breaker;
+    };
+    let period = config.outlier_base_ejection_ms.unwrap_or(30_000);
+    all(breaker)
+        .failures(in_a_row.try_into().unwrap())
+        .open_for(ms(period))
+}
+
+/// The largest share of the upstreams that may be left out at once. The only one may be where nothing says otherwise:
+/// nginx, Caddy and HAProxy know no such bound.
+pub(crate) fn most_ejected(case: &Case) -> f64 {
+    let percent = case.config.outlier_max_ejection_percent;
+    percent.map_or(1.0, |percent| percent / 100.0)
 }

@@ -16,13 +16,13 @@ use tower::{
 };
 use tower_failover::{
     BoxError, ReplayBody,
-    balance::{Balance, Candidates, Endpoint, InOrder, Pick},
+    balance::{Balance, Candidates, Endpoint, InOrder, PeerSnapshot, Pick, RoundRobin},
     gateway::GatewayLayer,
 };
 
 use super::{
     client,
-    configure::{ATTEMPT_HEADER, failover, peek, pool},
+    configure::{ATTEMPT_HEADER, breaker, failover, most_ejected, peek, pool},
 };
 use crate::support::{
     cases::{Case, Upstream},
@@ -62,6 +62,7 @@ pub(crate) struct Stack {
     upstreams: Vec<Arc<Scripted>>,
     gateway: BoxCloneService<Request<client::Body>, Response<Got>, Infallible>,
     progress: Arc<watch::Sender<Progress>>,
+    balance: Balance<Endpoints>,
     answers_itself: bool,
 }
 
@@ -69,12 +70,6 @@ impl Stack {
     pub(crate) async fn start(case: &Case) -> Self {
         let progress = Arc::new(watch::Sender::default());
         let pool = pool(case).build();
-        let mut stack = Self {
-            upstreams: Vec::new(),
-            gateway: BoxCloneService::new(service_fn(|_| async { unreachable!("not built") })),
-            progress: Arc::clone(&progress),
-            answers_itself: false,
-        };
         let (changes, discovered) = mpsc::unbounded_channel();
         let discovered = futures_util::stream::unfold(discovered, |mut discovered| async {
             let change = discovered.recv().await?;
@@ -85,7 +80,17 @@ impl Stack {
         tokio::spawn(driver);
         let balance = match &case.config.affinity {
             Some(name) => balance.pick(Affine(name.clone())),
+            None if case.config.round_robin => balance.pick(RoundRobin),
             None => balance.pick(InOrder),
+        };
+        let balance = balance.breaker(breaker(case));
+        let balance = balance.max_ejected(most_ejected(case)).unwrap();
+        let mut stack = Self {
+            upstreams: Vec::new(),
+            gateway: BoxCloneService::new(service_fn(|_| async { unreachable!("not built") })),
+            progress: Arc::clone(&progress),
+            balance: balance.clone(),
+            answers_itself: false,
         };
         for upstream in &case.upstreams {
             if let Some(local) = Local::parse(&upstream.script) {
@@ -100,11 +105,21 @@ impl Stack {
             if upstream.script[0] == "reused_read_close" {
                 warm_up(client.clone()).await;
             }
-            let client = limited(upstream, counted(begun(&scripted, client), &progress));
+            let client = counted(begun(&scripted, client), &progress);
+            let client = match upstream.max_conns {
+                Some(most) if !case.config.backup => limited(most, upstream.busy, client),
+                _ => client,
+            };
             let leaves = upstream
                 .down_after_first
                 .then(|| (changes.clone(), balance.clone()));
             let client = leaving(&upstream.name, client, leaves);
+            let client = match upstream.max_conns {
+                Some(most) if case.config.backup => {
+                    Endpoints::new(ConcurrencyLimit::new(client, most))
+                }
+                _ => client,
+            };
             let endpoint = Endpoint::new(upstream.name.as_str(), client);
             let endpoint = endpoint.tier(u32::from(upstream.backup));
             let change = Change::Insert(upstream.name.clone(), endpoint);
@@ -146,6 +161,12 @@ impl Stack {
         self.upstreams.iter().map(|upstream| &**upstream)
     }
 
+    /// How the balancer sees an upstream.
+    pub(crate) fn peer(&self, name: &str) -> PeerSnapshot {
+        let mut peers = self.balance.snapshot().peers.into_iter();
+        peers.find(|peer| peer.peer.name() == name).unwrap()
+    }
+
     /// Whether a layer below the failover answers, and no upstream.
     pub(crate) fn answers_itself(&self) -> bool {
         self.answers_itself
@@ -164,7 +185,7 @@ impl Stack {
     }
 
     pub(crate) async fn stop(self) {
-        drop(self.gateway);
+        drop((self.gateway, self.balance));
         for upstream in self.upstreams {
             if let Ok(upstream) = Arc::try_unwrap(upstream) {
                 upstream.stop().await;
@@ -253,12 +274,10 @@ fn counted(inner: Endpoints, progress: &Arc<watch::Sender<Progress>>) -> Endpoin
     })
 }
 
-/// Admits as many requests at once as the upstream takes; all of its places may be taken already.
-fn limited(upstream: &Upstream, inner: Endpoints) -> Endpoints {
-    let Some(most) = upstream.max_conns else {
-        return inner;
-    };
-    let places = Arc::new(Semaphore::new(if upstream.busy { 0 } else { most }));
+/// Admits as many requests at once as the upstream takes, and lets the others wait; all of its places may be taken
+/// already.
+fn limited(most: usize, busy: bool, inner: Endpoints) -> Endpoints {
+    let places = Arc::new(Semaphore::new(if busy { 0 } else { most }));
     erase(move |request| {
         let (inner, places) = (inner.clone(), Arc::clone(&places));
         Box::pin(async move {

@@ -104,6 +104,8 @@ pub(crate) struct Config {
     /// Whether a primary at its limit is passed over for a backup.
     pub(crate) backup: bool,
     pub(crate) prefer_other_host: bool,
+    /// Whether hosts take turns, instead of the first that may be used being used.
+    pub(crate) round_robin: bool,
     pub(crate) only_paths: Vec<String>,
     pub(crate) never_retry_if_header: Option<String>,
     pub(crate) per_request_max_tries: Option<usize>,
@@ -150,6 +152,7 @@ impl Default for Config {
             affinity: None,
             backup: false,
             prefer_other_host: true,
+            round_robin: false,
             only_paths: Vec::new(),
             never_retry_if_header: None,
             per_request_max_tries: None,
