@@ -1,8 +1,17 @@
 //! The examples do what they say.
 
+#[path = "../examples/active_passive.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod active_passive;
 #[path = "../examples/axum_gateway.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod axum_gateway;
+#[path = "../examples/circuit_breaker.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod circuit_breaker;
+#[path = "../examples/consistent_hash.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod consistent_hash;
 #[path = "../examples/hedged_upload.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod hedged_upload;
@@ -12,6 +21,9 @@ mod outbound_client;
 #[path = "../examples/pingora_guide.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod pingora_guide;
+#[path = "../examples/regions.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod regions;
 #[path = "../examples/routes.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod routes;
@@ -163,4 +175,57 @@ async fn routes_are_tried_again_by_rules_of_their_own() {
         (503, "0", r#"{"error":"no peer available"}"#),
     ];
     assert_eq!(answers, expected);
+}
+
+#[tokio::test]
+async fn active_passive_uses_the_backup_while_the_primary_is_down() {
+    let expected = [
+        "backup, attempt 2",
+        "backup, attempt 2",
+        "backup, attempt 1",
+        "primary, attempt 1",
+    ];
+    assert_eq!(active_passive::run().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn consistent_hash_moves_the_users_of_the_drained_server_alone() {
+    let [before, meanwhile, after] = consistent_hash::run().await.unwrap();
+    assert_eq!(before, after);
+    assert!(before.contains(&"b".to_owned()), "{before:?}");
+    for (before, meanwhile) in before.iter().zip(&meanwhile) {
+        assert_ne!(meanwhile, "b");
+        assert!(before == "b" || before == meanwhile);
+    }
+}
+
+#[tokio::test]
+async fn regions_are_left_when_nobody_there_is_up() {
+    let expected = [
+        "0 down: eu-1, eu-2",
+        "1 down: eu-2, eu-2",
+        "2 down: us-1, us-2",
+        "asked for us: us-1",
+    ];
+    assert_eq!(regions::run().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn circuit_breaker_opens_after_five_failures_and_closes_after_three_successes() {
+    let expected = [
+        "second",
+        "second",
+        "second",
+        "second",
+        "first: closed to open",
+        "second",
+        "second",
+        "first: open to half-open",
+        "first",
+        "first",
+        "first: half-open to closed",
+        "first",
+        "first",
+    ];
+    assert_eq!(circuit_breaker::run().await.unwrap(), expected);
 }
