@@ -1,6 +1,8 @@
 //! The balancer by itself: who is picked, who is left out, and how the set of peers changes.
 
 mod support {
+    #[cfg(feature = "hyper")]
+    pub(crate) mod stopped_clock;
     pub(crate) mod strict;
 }
 
@@ -12,6 +14,8 @@ mod balancing {
     mod handling;
     mod health;
     mod nesting;
+    #[cfg(feature = "hyper")]
+    mod over_sockets;
     mod picking;
     mod readiness;
     mod strategies;

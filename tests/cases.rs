@@ -4,6 +4,7 @@
 mod support {
     pub(crate) mod cases;
     pub(crate) mod scripted;
+    pub(crate) mod stopped_clock;
     pub(crate) mod strict;
 }
 

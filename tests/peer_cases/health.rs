@@ -10,25 +10,11 @@ use super::{answer::Answer, client, stack::Stack};
 use crate::support::{
     cases::{Case, load},
     scripted::Scripted,
+    stopped_clock::StoppedClock,
 };
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
-}
-
-/// A clock that stands still while everybody waits for sockets: only [`advance`](tokio::time::advance) moves it.
-struct StoppedClock {
-    _running: std::sync::mpsc::Sender<()>,
-}
-
-impl StoppedClock {
-    fn new() -> Self {
-        let (running, stopped) = std::sync::mpsc::channel();
-        // A paused clock does not move by itself while there is blocking work.
-        tokio::task::spawn_blocking(move || stopped.recv());
-        tokio::time::pause();
-        Self { _running: running }
-    }
 }
 
 fn case(id: &str) -> Case {
