@@ -16,8 +16,18 @@ fn weighted(hosts: &[Arc<Host>], weights: &[u32]) -> Peers {
 
 /// What peers of these weights were given, beside one that is out.
 async fn counts(pick: impl Pick + 'static, beside: Option<u32>, traffic: Traffic) -> Vec<usize> {
+    counts_of(Act::WELL, pick, beside, traffic).await
+}
+
+async fn counts_of(
+    act: Act,
+    pick: impl Pick + 'static,
+    beside: Option<u32>,
+    traffic: Traffic,
+) -> Vec<usize> {
     fastrand::seed(7);
     let hosts = Host::several(4);
+    hosts.iter().for_each(|host| host.set(act));
     let weights: Vec<u32> = WEIGHTS.into_iter().chain(beside).collect();
     let peers = weighted(&hosts[..weights.len()], &weights)
         .pick(pick)
@@ -67,19 +77,28 @@ async fn random_holds_them() {
     assert_near("random beside one that is out", &got);
 }
 
+const LIGHT: Traffic = Traffic {
+    per_second: 20,
+    length: secs(800),
+};
+
 #[tokio::test(start_paused = true)]
 async fn least_loaded_holds_them_at_light_load() {
-    let light = Traffic {
-        per_second: 20,
-        length: secs(800),
-    };
-    let got = counts(LeastLoaded, None, light).await;
+    let got = counts(LeastLoaded, None, LIGHT).await;
     assert_near("least loaded", &got);
-    let got = counts(LeastLoaded, Some(8), light).await;
+    let got = counts(LeastLoaded, Some(8), LIGHT).await;
     assert_near("least loaded beside one that is out", &got);
 }
 
-/// What an attempt would be without weights.
+#[tokio::test(start_paused = true)]
+async fn least_loaded_holds_them_where_times_vary() {
+    for (least, most) in [(8, 12), (2, 30)] {
+        let got = counts_of(Act::Vary(least, most), LeastLoaded, None, LIGHT).await;
+        assert_near(&format!("least loaded, {least} to {most} ms"), &got);
+    }
+}
+
+/// What they are compared with.
 #[tokio::test(start_paused = true)]
 async fn peers_without_weights_are_equal() {
     fastrand::seed(7);

@@ -40,6 +40,8 @@ pub(crate) const fn secs(secs: u64) -> Duration {
 pub(crate) enum Act {
     /// It answers with this status after this time.
     Answer(u16, Duration),
+    /// It is well, and takes from so many milliseconds to so many, by chance.
+    Vary(u64, u64),
     /// It refuses the connection.
     Refuse,
     /// It breaks the connection off.
@@ -101,19 +103,19 @@ impl Host {
     async fn answer(&self) -> io::Result<Response<Body>> {
         self.attempts.fetch_add(1, Relaxed);
         let act = *self.act.lock().unwrap();
-        match act {
-            Act::Refuse => Err(io::ErrorKind::ConnectionRefused.into()),
-            Act::Reset => Err(io::ErrorKind::ConnectionReset.into()),
-            Act::Answer(status, time) => {
-                self.in_flight.fetch_add(1, Relaxed);
-                if !time.is_zero() {
-                    tokio::time::sleep(time).await;
-                }
-                self.in_flight.fetch_sub(1, Relaxed);
-                let response = Response::builder().status(status);
-                Ok(response.body(Body::default()).unwrap())
-            }
+        let (status, time) = match act {
+            Act::Refuse => return Err(io::ErrorKind::ConnectionRefused.into()),
+            Act::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
+            Act::Answer(status, time) => (status, time),
+            Act::Vary(least, most) => (200, ms(fastrand::u64(least..=most))),
+        };
+        self.in_flight.fetch_add(1, Relaxed);
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
         }
+        self.in_flight.fetch_sub(1, Relaxed);
+        let response = Response::builder().status(status);
+        Ok(response.body(Body::default()).unwrap())
     }
 }
 

@@ -2,11 +2,15 @@ use std::time::Duration;
 
 use super::{Candidates, Pick, random};
 
+/// Times of two peers up to this ratio are alike.
+const ALIKE: f64 = 2.0;
+
 /// The less loaded of two that are drawn at random.
 ///
 /// They are drawn in proportion to their weights. The load of a peer is what it has in flight for its weight, and one more, times
 /// how long it takes to answer. In flight is every request until the end of its response's body. How long it takes is an estimate in which a worse
-/// measurement counts at once and a better one in time; a failure counts as five seconds, so that a peer that fails
+/// measurement counts at once and a better one in time. Two that differ by less than a factor of two are alike: that is mostly
+/// chance, and weights would mean little if it decided. A failure counts as five seconds, so that a peer that fails
 /// fast does not look fast. That is an error of the peer, or a response of 500 or above. Where nothing is known of one
 /// of them, what they have in flight is compared alone.
 ///
@@ -40,7 +44,7 @@ impl Pick for LeastLoaded {
     }
 }
 
-/// How long two peers take, in seconds, where both are known.
+/// How long two peers take, in seconds, where both are known and differ.
 ///
 /// An estimate that grows old goes down to the other one and no further. Of two that take the same time the one that
 /// was not used for longer would else look faster, and peers would be used in turn, whatever they weigh.
@@ -52,5 +56,7 @@ fn compared(
     let now = [known[0]?, known[1]?];
     let [one, other] = peers.map(|index| candidates.measured(index));
     let least = one?.min(other?);
-    Some(now.map(|latency| latency.max(least).as_secs_f64()))
+    let [one, other] = now.map(|latency| latency.max(least).as_secs_f64());
+    let are_alike = one.max(other) <= ALIKE * one.min(other);
+    (!are_alike).then_some([one, other])
 }
