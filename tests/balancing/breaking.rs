@@ -314,3 +314,15 @@ fn shares_that_cannot_be_meant_are_refused() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn peer_of_two_tiers_may_be_out_where_another_tier_stands_without_it() {
+    let sick = || peer("a", &[Act::Fail]);
+    let between = [sick(), well("b").tier(1), sick().tier(2)];
+    let balance = Balance::new(between).eject(2, PERIOD);
+    assert_eq!(names(&balance, 4).await, "- - b b");
+    // Of these none stands without it.
+    let alone = Balance::new([sick(), sick().tier(1)]).eject(2, PERIOD);
+    names(&alone, 4).await;
+    assert_eq!(alone.snapshot().peers[0].ejections, 0);
+}

@@ -73,22 +73,24 @@ impl View {
     /// Whether one more peer may be left out: not too many of its tier are, or another tier can take what it
     /// leaves.
     pub(super) fn may_spare(&self, standing: &Standing, rules: &Rules) -> bool {
-        let stands = |tier: &Tier| tier.out() <= rules.most_out_of(tier.len()) && tier.well() > 0;
+        // One that is listed several times is one.
+        let own = |tier: &Tier| {
+            let slots = self.of(tier.all()).iter();
+            let own = slots.filter(|slot| std::ptr::eq(&*slot.standing, standing));
+            own.count()
+        };
+        let stands = |tier: &Tier| {
+            let out = tier.out() + own(tier);
+            out <= rules.most_out_of(tier.len()) && out < tier.len()
+        };
         self.tiers.iter().all(|tier| {
-            let own = self.of(tier.all()).iter();
-            let own = own
-                .filter(|slot| std::ptr::eq(&*slot.standing, standing))
-                .count();
-            let most = rules.most_out_of(tier.len());
-            // One that is listed several times is one.
+            let (own, most) = (own(tier), rules.most_out_of(tier.len()));
             let is_first = tier.out() == 0 && own < tier.len() && most > 0;
+            let mut others = self.tiers.iter();
             own == 0
                 || is_first
                 || tier.out() + own <= most
-                || self
-                    .tiers
-                    .iter()
-                    .any(|other| other.number() != tier.number() && stands(other))
+                || others.any(|other| other.number() != tier.number() && stands(other))
         })
     }
 }
