@@ -41,7 +41,7 @@ pub(crate) async fn run() -> Result<Vec<String>, Box<dyn Error>> {
         .service(peers.eject(2, LEFT_ALONE_FOR));
 
     let order = async || {
-        let request = Request::post("/orders").body("one teapot".to_owned())?;
+        let request = Request::put("/orders/1").body("one teapot".to_owned())?;
         let response = shop.clone().oneshot(request).await?;
         let report = Report::of(response.extensions());
         let attempts = report.map_or(1, |report| report.attempts().len());

@@ -174,16 +174,16 @@ impl Traffic {
         }
     }
 
-    /// GETs and POSTs in turn.
+    /// GETs and POSTs, mixed by chance: in turn, some peers would see one kind only.
     pub(crate) async fn send(self, service: &Service) -> Vec<Outcome> {
         let start = Instant::now();
         let mut arrivals = tokio::time::interval(secs(1) / self.per_second);
         let mut requests = JoinSet::new();
         let count =
             u64::from(self.per_second) * u64::try_from(self.length.as_millis()).unwrap() / 1_000;
-        for number in 0..count {
+        for _ in 0..count {
             arrivals.tick().await;
-            let method = if number % 2 == 0 {
+            let method = if fastrand::bool() {
                 Method::GET
             } else {
                 Method::POST
