@@ -2,8 +2,9 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use tokio::time::Instant;
@@ -18,6 +19,8 @@ pub(super) struct Fleet {
     view: Mutex<Arc<View>>,
     probes: AtomicUsize,
     most_probes: AtomicUsize,
+    /// When a peer's time was shortened last, in milliseconds since the origin.
+    hastened_at: AtomicU64,
     /// Those that were taken out while they had something to do.
     leaving: Mutex<Vec<Weak<Standing>>>,
 }
@@ -29,6 +32,7 @@ impl Fleet {
             view: Mutex::default(),
             probes: AtomicUsize::new(0),
             most_probes: AtomicUsize::new(1),
+            hastened_at: AtomicU64::new(0),
             leaving: Mutex::default(),
         }
     }
@@ -73,6 +77,24 @@ impl Fleet {
         let busy = leaving.iter().filter_map(Weak::upgrade);
         busy.filter(|standing| standing.is_leaving() && standing.in_flight() > 0)
             .collect()
+    }
+
+    /// Ends the time of the peer that has been out longest, if that is long enough; not more often than that.
+    pub(super) fn hasten(&self, now_ms: u64, least: Duration) {
+        let least = u64::try_from(least.as_millis()).unwrap_or(u64::MAX).max(1);
+        let last = self.hastened_at.load(Relaxed);
+        if now_ms.saturating_sub(last) < least {
+            return;
+        }
+        let view = lock(&self.view);
+        let slots = view.slots().iter();
+        let open = slots.filter_map(|slot| Some((slot.standing.open_since()?, &slot.standing)));
+        if let Some((since, longest)) = open.min_by_key(|(since, _)| *since) {
+            if now_ms.saturating_sub(since) >= least {
+                self.hastened_at.store(now_ms, Relaxed);
+                longest.hasten(now_ms);
+            }
+        }
     }
 
     pub(super) fn begin_probe(&self) -> bool {

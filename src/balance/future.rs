@@ -16,7 +16,7 @@ use super::{
     choose::{Asked, Level},
     exchange::Exchange,
     rules::Rules,
-    set::{Chosen, Set},
+    set::{Chosen, Nobody, Set},
 };
 use crate::{
     BoxError,
@@ -109,8 +109,10 @@ where
     S::Error: Into<BoxError>,
 {
     fn begin(self) -> State<S, S::Future, B> {
-        let Some(mut first) = self.choose(&[], Level::Tried) else {
-            return self.wait();
+        let mut first = match self.choose(&[], Level::Tried) {
+            Ok(first) => first,
+            Err(Nobody::AtAll) if !self.rules.patience.is_zero() => return self.wait(),
+            Err(_) => return State::finished(NoPeer::exhausted()),
         };
         // Most are ready at once, and the request need not be moved any more. Nobody is woken for this look: whoever polls
         // the future looks again.
@@ -127,11 +129,8 @@ where
         }
     }
 
-    /// There is nobody: waits, if there is no peer at all and one may come.
+    /// There is no peer at all: waits for one, if one may come.
     fn wait(self) -> State<S, S::Future, B> {
-        if !self.set.awaits_peers() || self.rules.patience.is_zero() {
-            return State::finished(NoPeer::exhausted());
-        }
         if let Some(trail) = self.trail() {
             trail.awaiting();
         }
@@ -158,7 +157,7 @@ where
         }
     }
 
-    fn choose(&self, passed: &[Peer], down_to: Level) -> Option<Chosen<S>> {
+    fn choose(&self, passed: &[Peer], down_to: Level) -> Result<Chosen<S>, Nobody> {
         self.set.choose(&Asked {
             pick: &*self.rules.pick,
             rules: &self.rules,
@@ -237,7 +236,7 @@ where
             .map(|chosen| chosen.standing.peer().clone())
             .collect();
         while passed.len() < MOST_LOOKED_AT {
-            let Some(mut next) = order.choose(&passed, first.level) else {
+            let Ok(mut next) = order.choose(&passed, first.level) else {
                 break;
             };
             if let Poll::Ready(readied) = next.service.poll_ready(cx) {

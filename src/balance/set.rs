@@ -49,6 +49,15 @@ pub(super) struct Chosen<S> {
     pub(super) at: Option<Instant>,
 }
 
+/// Why no peer was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nobody {
+    /// There is none.
+    AtAll,
+    /// None of those that there are may be.
+    Fit,
+}
+
 impl<S> Set<S> {
     pub(super) fn new() -> Self {
         Self {
@@ -126,11 +135,6 @@ impl<S> Set<S> {
             }
         }
     }
-
-    /// Whether it is empty, and need not stay so.
-    pub(super) fn awaits_peers(&self) -> bool {
-        self.is_empty() && self.feeders.load(Ordering::SeqCst) > 0
-    }
 }
 
 impl<S: Clone> Set<S> {
@@ -204,15 +208,24 @@ impl<S: Clone> Set<S> {
         (slots, services, gone)
     }
 
-    pub(super) fn choose<B>(&self, asked: &Asked<'_, B>) -> Option<Chosen<S>> {
+    pub(super) fn choose<B>(&self, asked: &Asked<'_, B>) -> Result<Chosen<S>, Nobody> {
         let members = self.members.load();
-        let choice = asked.choose(&members.view)?;
-        Some(Chosen {
-            service: members.services.get(choice.index)?.clone(),
-            standing: Arc::clone(&members.view.slots().get(choice.index)?.standing),
-            level: choice.level,
-            probe: choice.probe,
-            at: choice.at,
+        let choice = asked.choose(&members.view);
+        let chosen = choice.and_then(|choice| {
+            Some(Chosen {
+                service: members.services.get(choice.index)?.clone(),
+                standing: Arc::clone(&members.view.slots().get(choice.index)?.standing),
+                level: choice.level,
+                probe: choice.probe,
+                at: choice.at,
+            })
+        });
+        chosen.ok_or_else(|| {
+            if members.services.is_empty() {
+                Nobody::AtAll
+            } else {
+                Nobody::Fit
+            }
         })
     }
 

@@ -198,6 +198,21 @@ async fn whole_tier_may_be_out_where_its_backups_stand() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn peer_that_came_back_is_asked_sooner_when_another_is_to_go() {
+    let second = Duration::from_secs(1);
+    for (waited, expected) in [(second * 2, "- - a a a"), (second / 2, "- - - - -")] {
+        let acts = [DOWN.as_slice(), &[Act::Answer(200)]].concat();
+        let balance = Balance::new([peer("a", &acts), peer("b", &[Act::Fail]), well("c")]);
+        let balance = balance.pick(InOrder).breaker(breaker());
+        tokio::time::advance(second * 2).await;
+        names(&balance, 2).await;
+        tokio::time::advance(waited).await;
+        // `a` is out, and nobody else may be: but after a tenth of its time it may show that it is well.
+        assert_eq!(names(&balance, 5).await, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_began_before_it_opened_says_nothing_of_the_time_after() {
     let acts = [
         Act::Hang,

@@ -15,6 +15,9 @@ use crate::balance::{
     state::{Fault, State, StateChange},
 };
 
+/// The part of its time that a peer is left out for at least, when another is to be: it is asked sooner then.
+const SOONEST: u32 = 10;
+
 /// What leads a peer from one state to another.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -65,7 +68,7 @@ impl Standing {
             self.clear(flag::HALF_OPEN);
             true
         } else {
-            self.trips(&mut ledger, fault, now, rules) && self.leave_rotation(rules)
+            self.trips(&mut ledger, fault, now, rules) && self.leave_rotation(now, rules)
         };
         if !opens {
             return;
@@ -113,10 +116,12 @@ impl Standing {
     pub(in crate::balance) fn claim(self: &Arc<Self>, rules: &Rules) -> Option<Probe> {
         let probe = Probe::claim(self)?;
         let ledger = self.ledger();
-        if !self.has(flag::OUT) {
+        let begins = self.has(flag::OPEN);
+        // It may have opened just now.
+        let waits = begins && self.ms(Instant::now()) < self.out_until.load(Relaxed);
+        if waits || !self.has(flag::OUT) {
             return None;
         }
-        let begins = self.has(flag::OPEN);
         self.set(flag::HALF_OPEN);
         self.clear(flag::OPEN);
         drop(ledger);
@@ -151,18 +156,33 @@ impl Standing {
         trips
     }
 
-    /// Opens the breaker, unless too many are out already.
-    fn leave_rotation(&self, rules: &Rules) -> bool {
+    /// Opens the breaker, unless too many are out already: then one of those is asked sooner whether it is well again, so
+    /// that a peer which has come back does not keep another in rotation that has gone.
+    fn leave_rotation(&self, now: Instant, rules: &Rules) -> bool {
         let Some(fleet) = self.fleet.upgrade() else {
             return false;
         };
-        fleet.change(|view| {
+        let opens = fleet.change(|view| {
             let may = view.may_spare(self, rules);
             if may {
                 self.set(flag::OPEN);
             }
             may
-        })
+        });
+        if !opens {
+            fleet.hasten(self.ms(now), rules.breaker.open_for / SOONEST);
+        }
+        opens
+    }
+
+    /// When its breaker opened, if it is open.
+    pub(in crate::balance) fn open_since(&self) -> Option<u64> {
+        self.has(flag::OPEN).then(|| self.opened_at.load(Relaxed))
+    }
+
+    /// Its time is over at once.
+    pub(in crate::balance) fn hasten(&self, now_ms: u64) {
+        self.out_until.fetch_min(now_ms, Relaxed);
     }
 
     /// The breaker has opened. Returns for how long.
@@ -188,6 +208,7 @@ impl Standing {
         let until = now
             .checked_add(period)
             .map_or(u64::MAX, |until| self.ms(until));
+        self.opened_at.store(self.ms(now), Relaxed);
         self.out_until.store(until, Relaxed);
         period
     }

@@ -42,6 +42,8 @@ pub(super) struct Standing {
     rate: Rate,
     /// When an open breaker becomes half-open, in milliseconds since the origin.
     out_until: AtomicU64,
+    /// When its breaker opened last, in milliseconds since the origin.
+    opened_at: AtomicU64,
     /// When its slow start began, in milliseconds since the origin.
     slow_from: AtomicU64,
     /// Whether a request is there that shows whether it is well again.
@@ -92,6 +94,7 @@ impl Standing {
             bodies: AtomicU32::new(0),
             rate: Rate::default(),
             out_until: AtomicU64::new(0),
+            opened_at: AtomicU64::new(0),
             slow_from: AtomicU64::new(0),
             probing: AtomicBool::new(false),
             ledger: Mutex::default(),
