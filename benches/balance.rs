@@ -1,5 +1,5 @@
-//! What choosing a peer costs: a call of a service that answers at once, over 3, 100 and 10,000 peers, for each strategy, beside
-//! `tower::balance::p2c` with and without the `Buffer` that it needs to be cloned.
+//! What choosing a peer costs: a call of a service that answers at once, over 3, 100 and 10,000 peers, for each
+//! strategy, beside `tower::balance::p2c` with and without the `Buffer` that it needs to be cloned.
 //!
 //! ```text
 //! cargo bench --bench balance

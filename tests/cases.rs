@@ -1,5 +1,5 @@
-//! What nginx, HAProxy, Envoy, Caddy, Traefik, Pingora, linkerd2-proxy, Finagle and gRPC do, case by case: the real layer over real
-//! connections to scripted upstreams.
+//! What nginx, HAProxy, Envoy, Caddy, Traefik, Pingora, linkerd2-proxy, Finagle and gRPC do, case by case: the
+//! real layer over real connections to scripted upstreams.
 
 mod support {
     pub(crate) mod cases;

@@ -1,7 +1,7 @@
 //! How the upstreams are, for those who run the proxy.
 //!
-//! It shows addresses to whoever can reach it, and asks nobody who they are. User information it cannot show: the pool refuses
-//! a URL that has some.
+//! It shows addresses to whoever can reach it, and asks nobody who they are. User information it cannot show:
+//! the pool refuses a URL that has some.
 
 use std::{convert::Infallible, time::Duration};
 

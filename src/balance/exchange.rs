@@ -17,8 +17,8 @@ use crate::{
 /// How long a failure takes, to those who compare how long peers take: one that fails fast is not fast.
 const PENALTY: Duration = Duration::from_secs(5);
 
-/// One exchange with a peer, from the call until the end of the response's body: it is in flight for as long, and tells
-/// the peer's standing how it went.
+/// One exchange with a peer, from the call until the end of the response's body: it is in flight for as long,
+/// and tells the peer's standing how it went.
 ///
 /// *Worth retrying* and *unhealthy* are different questions: a 404 never counts, nor does a client
 /// that goes away, a request that cannot be sent, a request body that fails, or an overload of our own.

@@ -14,9 +14,9 @@ use super::{
 
 /// Changes a balancer's peers while it runs.
 ///
-/// A change applies to every request that is picked for after it; what is in flight goes on. A peer that stays keeps its
-/// health. While there is a handle, a request that finds no peer at all [waits](super::Balance::wait_for_peers)
-/// for one.
+/// A change applies to every request that is picked for after it; what is in flight goes on. A peer that stays
+/// keeps its health. While there is a handle, a request that finds no peer at all
+/// [waits](super::Balance::wait_for_peers) for one.
 ///
 /// ```
 /// use tower_failover::balance::{Balance, Endpoint};

@@ -27,7 +27,8 @@
 //!
 //! # Who is picked
 //!
-//! A request is given to a peer of the first of these groups that has one, and within it as the [strategy](Pick) says:
+//! A request is given to a peer of the first of these groups that has one, and within it as the
+//! [strategy](Pick) says:
 //!
 //! 1. peers that are well and that it has not been to, by [tier](Endpoint::tier), and within a tier by the
 //!    [zones](ZoneOrder) that it prefers; one whose breaker is half-open is among them for one request at a time;
@@ -35,16 +36,17 @@
 //! 3. where the policy allows it, peers that it has been to: those that it has been to least, and that did not ask to be left
 //!    alone, first.
 //!
-//! A peer whose endpoint is not ready is passed over for one of the same group that is. Where there is no peer at all, a
-//! request [waits](Balance::wait_for_peers) for discovery or a [`Handle`] to bring one.
+//! A peer whose endpoint is not ready is passed over for one of the same group that is. Where there is no peer
+//! at all, a request [waits](Balance::wait_for_peers) for discovery or a [`Handle`] to bring one.
 //!
 //! Picking takes no lock: it reads an immutable snapshot of the peers. A clone is two pointers.
 //!
 //! # Who is well
 //!
-//! Each peer has a [`Breaker`]: five failures in a row open it for 30 seconds or more, then single requests show whether it is
-//! well. At most [half](Balance::max_ejected) of a tier is left out by that, and one always stays. Every failed attempt counts for
-//! its own peer. [Health checks](HealthCheck) find a peer that is down before a request does.
+//! Each peer has a [`Breaker`]: five failures in a row open it for 30 seconds or more, then single requests
+//! show whether it is well. At most [half](Balance::max_ejected) of a tier is left out by that, and one always
+//! stays. Every failed attempt counts for its own peer. [Health checks](HealthCheck) find a peer that is down
+//! before a request does.
 //!
 //! No request is lost by it: health decides who is asked first, and not who may be asked.
 //!
@@ -110,10 +112,10 @@ use crate::{BoxError, ConfigError, failure::Classify, trail::Peer};
 
 /// Sends each request to one of several peers, in turn by default.
 ///
-/// It is always ready: which endpoint must be ready is known when the request is. A peer whose endpoint is not ready is
-/// passed over for one that is, of up to 64 that are looked at; where none is, the request waits for the first of 16 that
-/// becomes it. Its
-/// endpoints' errors pass through boxed; a [`NoPeer`](crate::trail::NoPeer) says that there was none.
+/// It is always ready: which endpoint must be ready is known when the request is. A peer whose endpoint is not
+/// ready is passed over for one that is, of up to 64 that are looked at; where none is, the request waits for
+/// the first of 16 that becomes it. Its endpoints' errors pass through boxed; a
+/// [`NoPeer`](crate::trail::NoPeer) says that there was none.
 ///
 /// Endpoints are shared by its clones, so their services must be `Send` and `Sync`; a boxed one is
 /// tower's `BoxCloneSyncService`. Its settings are a clone's own: they are set before it is cloned.
@@ -203,8 +205,8 @@ impl<S: Clone> Balance<S> {
         self
     }
 
-    /// Sets the largest share of a tier's peers that breakers may leave out; by default half of them. One always may be,
-    /// unless it is the only one or the share is 0, and one always stays, unless the share is 1.
+    /// Sets the largest share of a tier's peers that breakers may leave out; by default half of them. One
+    /// always may be, unless it is the only one or the share is 0, and one always stays, unless the share is 1.
     ///
     /// It keeps a failure that all peers share from taking all of them out at once. Where another tier keeps to it, a
     /// whole tier may be out: its backups take over.
@@ -217,12 +219,12 @@ impl<S: Clone> Balance<S> {
         Ok(self)
     }
 
-    /// Sets the share of well peers under which a tier is passed over for one that is better off and, where there is none,
-    /// health is not believed at all: requests then go to all peers. By default that is 0: as long as one peer is well,
-    /// it is used. Envoy's is 0.5.
+    /// Sets the share of well peers under which a tier is passed over for one that is better off and, where
+    /// there is none, health is not believed at all: requests then go to all peers. By default that is 0: as
+    /// long as one peer is well, it is used. Envoy's is 0.5.
     ///
-    /// With retries, a higher one is seldom wise: what is sent to sick peers has to be sent again, and the retry budget is
-    /// not made for that. Where no peer is well, all are used in any case.
+    /// With retries, a higher one is seldom wise: what is sent to sick peers has to be sent again, and the
+    /// retry budget is not made for that. Where no peer is well, all are used in any case.
     ///
     /// # Errors
     ///
@@ -232,8 +234,8 @@ impl<S: Clone> Balance<S> {
         Ok(self)
     }
 
-    /// Lets a tier's traffic spill over to the next one, little by little, when fewer than this share of its peers are well.
-    /// By default it does not: the next tier is used when nobody is left.
+    /// Lets a tier's traffic spill over to the next one, little by little, when fewer than this share of its
+    /// peers are well. By default it does not: the next tier is used when nobody is left.
     ///
     /// With 0.7, a tier of which 35 % are well keeps half of its traffic. Envoy's overprovisioning factor of 1.4 is
     /// 0.714. It is for first attempts; others go where they can.
@@ -247,8 +249,8 @@ impl<S: Clone> Balance<S> {
         Ok(self)
     }
 
-    /// Gives a peer that has just come, or is well again, only part of its traffic at first: from a tenth of it to all of it
-    /// within this time. By default it has all of it at once.
+    /// Gives a peer that has just come, or is well again, only part of its traffic at first: from a tenth of it
+    /// to all of it within this time. By default it has all of it at once.
     #[must_use]
     pub fn slow_start(mut self, period: Duration) -> Self {
         self.rules().slow_start = period;
@@ -263,8 +265,9 @@ impl<S: Clone> Balance<S> {
         self
     }
 
-    /// Sets how long a request waits when there is no peer at all, if [discovery](Self::discover) or a [`Handle`] may still
-    /// bring one; by default 10 seconds. Then, or at the request's deadline, it fails for want of a peer.
+    /// Sets how long a request waits when there is no peer at all, if [discovery](Self::discover) or a
+    /// [`Handle`] may still bring one; by default 10 seconds. Then, or at the request's deadline, it fails for
+    /// want of a peer.
     ///
     /// It does not wait where there are peers that it was sent to already, or that are sick.
     #[must_use]
@@ -280,8 +283,8 @@ impl<S: Clone> Balance<S> {
         self
     }
 
-    /// Measures response times for the [`snapshot`](Self::snapshot), which otherwise happens only for strategies that need
-    /// them. It costs two looks at the clock for each request.
+    /// Measures response times for the [`snapshot`](Self::snapshot), which otherwise happens only for
+    /// strategies that need them. It costs two looks at the clock for each request.
     #[must_use]
     pub fn measure_latency(mut self) -> Self {
         self.rules().timed = true;

@@ -37,8 +37,8 @@ pub struct PeerSnapshot {
     /// How many requests it has, until the end of their responses' bodies.
     pub in_flight: usize,
     /// How long it takes until a response's head, where that is [measured](super::Balance::measure_latency): an
-    /// estimate in which a worse measurement counts at once and a better one in time. A failure is in it as at least five
-    /// seconds.
+    /// estimate in which a worse measurement counts at once and a better one in time. A failure is in it as at
+    /// least five seconds.
     pub latency: Option<Duration>,
     /// How often its breaker has opened.
     pub ejections: u64,

@@ -310,8 +310,8 @@ impl Trail {
         record.relented == Relented::No && record.relent_further()
     }
 
-    /// Lets balancers within this one choose a tried peer, first one that did not ask to be left alone, then any, if the attempt
-    /// may go to one at all; returns whether there is any more to be let.
+    /// Lets balancers within this one choose a tried peer, first one that did not ask to be left alone, then
+    /// any, if the attempt may go to one at all; returns whether there is any more to be let.
     #[cfg(feature = "balance")]
     pub(crate) fn relent_further(&self) -> bool {
         let mut record = self.record();

@@ -20,8 +20,8 @@ pub(crate) struct Choice {
     #[arg(long, value_name = "NAME", value_parser = zone)]
     pub(crate) zone: Vec<String>,
 
-    /// The share of well upstreams under which a tier's traffic spills over to the next one, little by little; 0: when
-    /// nobody is left [default: 0]
+    /// The share of well upstreams under which a tier's traffic spills over to the next one, little by little;
+    /// 0: when nobody is left [default: 0]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) spill_over: Option<f64>,
 
@@ -52,12 +52,13 @@ pub(crate) struct Health {
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) max_ejected: Option<f64>,
 
-    /// The share of well upstreams under which a tier is passed over and, when all are, health is not believed [default: 0]
+    /// The share of well upstreams under which a tier is passed over and, when all are, health is not believed
+    /// [default: 0]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(crate) panic_threshold: Option<f64>,
 
-    /// Ask every upstream for this path, below its URL's own, and leave it out while it does not answer with 2xx: after
-    /// 3 checks in a row that failed, until 2 in a row have passed
+    /// Ask every upstream for this path, below its URL's own, and leave it out while it does not answer with
+    /// 2xx: after 3 checks in a row that failed, until 2 in a row have passed
     #[arg(long, value_name = "PATH", value_parser = health_check)]
     pub(crate) health_path: Option<HealthCheck>,
 

@@ -36,8 +36,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
 
-    /// Where to show how the upstreams are, as JSON: their addresses and failures, to anybody who can reach it. Give it
-    /// an address that is not public, such as `127.0.0.1:8081`; port 0 picks one
+    /// Where to show how the upstreams are, as JSON: their addresses and failures, to anybody who can reach it.
+    /// Give it an address that is not public, such as `127.0.0.1:8081`; port 0 picks one
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<SocketAddr>,
 

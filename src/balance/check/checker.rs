@@ -27,17 +27,17 @@ pub struct Checker {
 impl<S> Balance<S> {
     /// Checks its peers all the time, while the [`Checker`] is polled: it is a future to spawn.
     ///
-    /// Checks go over the endpoints' own services, as traffic does, one at a time for each peer, and are not counted as
-    /// traffic: neither by the breaker nor in what is in flight, nor in how long responses take. They start and stop with
-    /// the peer, and an update of the set that keeps a peer keeps its counts. An endpoint that is a balancer itself sends
-    /// a check on to one of its own peers, like any request.
+    /// Checks go over the endpoints' own services, as traffic does, one at a time for each peer, and are not
+    /// counted as traffic: neither by the breaker nor in what is in flight, nor in how long responses take.
+    /// They start and stop with the peer, and an update of the set that keeps a peer keeps its counts. An
+    /// endpoint that is a balancer itself sends a check on to one of its own peers, like any request.
     ///
     /// What is set is set before: [listeners](Self::on_state_change) and [classifiers](Self::classify) are those that
     /// this balancer has at the moment. With several checkers, a peer is down while one of them finds it so.
     ///
-    /// The rest of a response is dropped once its head is there. hyper keeps an HTTP/1 connection whose small body came
-    /// along with the head; a body of which more is to come costs its connection, in HTTP/2 its stream. A service that
-    /// panics has failed that check; the others go on.
+    /// The rest of a response is dropped once its head is there. hyper keeps an HTTP/1 connection whose small
+    /// body came along with the head; a body of which more is to come costs its connection, in HTTP/2 its
+    /// stream. A service that panics has failed that check; the others go on.
     ///
     /// Where a service takes requests of any body, name the one that traffic has:
     /// `health_check::<ReplayBody<Incoming>, _>(check)`.

@@ -18,13 +18,15 @@ use crate::{ConfigError, policy::Statuses};
 
 /// A request that shows whether a peer is well, and how its answers are judged.
 ///
-/// [`Balance::health_check`](super::Balance::health_check) sends it to each peer of a set all the time. A peer is well
-/// until some checks [in a row](Self::fall) have failed. It is [`Down`](super::State::Down) then, and gets a request only
-/// when that has no other peer left, until some [in a row](Self::rise) have passed. Its breaker starts anew with that.
+/// [`Balance::health_check`](super::Balance::health_check) sends it to each peer of a set all the time. A peer
+/// is well until some checks [in a row](Self::fall) have failed. It is [`Down`](super::State::Down) then, and
+/// gets a request only when that has no other peer left, until some [in a row](Self::rise) have passed. Its
+/// breaker starts anew with that.
 ///
 /// A check passes when a response head with an expected [status](Self::statuses) comes within the
-/// [timeout](Self::timeout). One that is held back by an overload of our own, that no peer was there for (where the
-/// endpoint is a balancer too), or that cannot be sent as it is, says nothing of the peer: it neither passes nor fails.
+/// [timeout](Self::timeout). One that is held back by an overload of our own, that no peer was there for (where
+/// the endpoint is a balancer too), or that cannot be sent as it is, says nothing of the peer: it neither
+/// passes nor fails.
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,8 +90,8 @@ impl HealthCheck {
 
     /// Sets a header; by default there are none. `Host` is one that servers of many names need.
     ///
-    /// An endpoint does to it what it does to a request's. The body is empty: a header that says otherwise makes a request
-    /// that cannot be sent.
+    /// An endpoint does to it what it does to a request's. The body is empty: a header that says otherwise
+    /// makes a request that cannot be sent.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -105,8 +107,8 @@ impl HealthCheck {
 
     /// Sets the time from the end of a peer's check to its next one, as in Envoy and HAProxy; by default 5 seconds.
     ///
-    /// The first one comes sooner: at random within the first second, or within one millisecond for each peer that came
-    /// with it, if that is longer; but within one interval.
+    /// The first one comes sooner: at random within the first second, or within one millisecond for each peer
+    /// that came with it, if that is longer; but within one interval.
     ///
     /// # Errors
     ///
@@ -116,8 +118,8 @@ impl HealthCheck {
         Ok(self)
     }
 
-    /// Sets by which share of the interval a check comes earlier or later, at random; by default 0.1. It keeps checks, also
-    /// those of other processes, from falling into step.
+    /// Sets by which share of the interval a check comes earlier or later, at random; by default 0.1. It keeps
+    /// checks, also those of other processes, from falling into step.
     ///
     /// # Errors
     ///
@@ -127,8 +129,8 @@ impl HealthCheck {
         Ok(self)
     }
 
-    /// Sets how long a check may take until its response head, the endpoint's readiness and a new connection included;
-    /// by default 2 seconds. One that takes longer has failed.
+    /// Sets how long a check may take until its response head, the endpoint's readiness and a new connection
+    /// included; by default 2 seconds. One that takes longer has failed.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

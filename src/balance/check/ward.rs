@@ -33,8 +33,8 @@ use crate::{
 
 /// A set's peers, and what is under way to find out how they are.
 ///
-/// Each of them either rests until its next check or is being checked: there is one future a peer, and only those that
-/// were woken are polled.
+/// Each of them either rests until its next check or is being checked: there is one future a peer, and only
+/// those that were woken are polled.
 pub(super) struct Ward<S, B>
 where
     S: Service<Request<B>>,

@@ -54,8 +54,8 @@ impl<'a> Candidates<'a> {
     }
 
     /// How long the peer at `index` takes until a response's head, as far as is known; `None` where nothing is,
-    /// where the strategy does not [need](super::Pick::needs_latency) it, or where the peer is asked whether it is well
-    /// again.
+    /// where the strategy does not [need](super::Pick::needs_latency) it, or where the peer is asked whether it
+    /// is well again.
     ///
     /// A worse measurement counts at once, a better one in time (63 % of it in 10 seconds). A failure counts as
     /// [a long time](super::LeastLoaded).

@@ -36,8 +36,8 @@ pub struct ConsistentHash {
 }
 
 impl ConsistentHash {
-    /// The key is a header's value, or all of its values. For `Host` it is the URI's authority where there is no such header, as
-    /// in HTTP/2.
+    /// The key is a header's value, or all of its values. For `Host` it is the URI's authority where there is
+    /// no such header, as in HTTP/2.
     pub fn header(name: HeaderName) -> Self {
         Self::keyed(Key::Header(name))
     }
@@ -71,9 +71,9 @@ impl ConsistentHash {
     /// Gives a request to the next peer where the one that it belongs to has more than this many times the mean
     /// number of requests in flight, for its weight; by default no load is too much.
     ///
-    /// 1.25 is a usual bound. Where there is little to do, keys leave their peer as soon as it has a second request while
-    /// others have none: it is for keys that are unequal, not for sessions that must stay. Among more than 32 peers the mean is
-    /// one of 32 that are drawn.
+    /// 1.25 is a usual bound. Where there is little to do, keys leave their peer as soon as it has a second
+    /// request while others have none: it is for keys that are unequal, not for sessions that must stay. Among
+    /// more than 32 peers the mean is one of 32 that are drawn.
     ///
     /// # Errors
     ///

@@ -7,15 +7,16 @@ const ALIKE: f64 = 2.0;
 
 /// The less loaded of two that are drawn at random.
 ///
-/// They are drawn in proportion to their weights. The load of a peer is what it has in flight for its weight, and one more, times
-/// how long it takes to answer. In flight is every request until the end of its response's body. How long it takes is an estimate in which a worse
-/// measurement counts at once and a better one in time. Two that differ by less than a factor of two are alike: that is mostly
-/// chance, and weights would mean little if it decided. A failure counts as five seconds, so that a peer that fails
-/// fast does not look fast. That is an error of the peer, or a response of 500 or above. Where nothing is known of one
-/// of them, what they have in flight is compared alone.
+/// They are drawn in proportion to their weights. The load of a peer is what it has in flight for its weight,
+/// and one more, times how long it takes to answer. In flight is every request until the end of its response's
+/// body. How long it takes is an estimate in which a worse measurement counts at once and a better one in time.
+/// Two that differ by less than a factor of two are alike: that is mostly chance, and weights would mean little
+/// if it decided. A failure counts as five seconds, so that a peer that fails fast does not look fast. That is
+/// an error of the peer, or a response of 500 or above. Where nothing is known of one of them, what they have
+/// in flight is compared alone.
 ///
-/// Two choices are nearly as good as looking at all, cost the same for any number of peers, and do not send all requests of the
-/// same moment to the peer that happens to look best.
+/// Two choices are nearly as good as looking at all, cost the same for any number of peers, and do not send all
+/// requests of the same moment to the peer that happens to look best.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LeastLoaded;
 

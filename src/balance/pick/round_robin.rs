@@ -10,8 +10,8 @@ use super::{Candidates, Pick};
 /// The turn of a peer that may not be picked goes to the others evenly, not to its neighbour; and only
 /// first attempts take turns, so that retries do not shift them.
 ///
-/// All requests to one balancer and its clones take turns together. The cost of a turn is the ratio of the heaviest weight to
-/// the mean one.
+/// All requests to one balancer and its clones take turns together. The cost of a turn is the ratio of the
+/// heaviest weight to the mean one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RoundRobin;
 
@@ -42,8 +42,8 @@ impl Pick for RoundRobin {
 
 /// Whose turn it is.
 ///
-/// In each round a peer comes up if its weight, added up over the rounds, passes another multiple of the heaviest weight. No
-/// state but the number of the turn is needed for that, so that no lock is.
+/// In each round a peer comes up if its weight, added up over the rounds, passes another multiple of the
+/// heaviest weight. No state but the number of the turn is needed for that, so that no lock is.
 fn next(turn: &AtomicUsize, candidates: &Candidates<'_>) -> usize {
     let (peers, heaviest) = (candidates.len(), candidates.heaviest());
     loop {

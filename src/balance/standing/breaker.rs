@@ -156,8 +156,8 @@ impl Standing {
         trips
     }
 
-    /// Opens the breaker, unless too many are out already: then one of those is asked sooner whether it is well again, so
-    /// that a peer which has come back does not keep another in rotation that has gone.
+    /// Opens the breaker, unless too many are out already: then one of those is asked sooner whether it is well
+    /// again, so that a peer which has come back does not keep another in rotation that has gone.
     fn leave_rotation(&self, now: Instant, rules: &Rules) -> bool {
         let Some(fleet) = self.fleet.upgrade() else {
             return false;

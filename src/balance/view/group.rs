@@ -22,8 +22,8 @@ pub(in crate::balance) struct Turns {
     pub(in crate::balance) first: AtomicUsize,
     /// Of those that another was not there for.
     pub(in crate::balance) substitute: AtomicUsize,
-    /// Of further attempts. Were they to take the turns of substitutes, the two could fall into step, and the same peer
-    /// always stand in.
+    /// Of further attempts. Were they to take the turns of substitutes, the two could fall into step, and the
+    /// same peer always stand in.
     pub(in crate::balance) further: AtomicUsize,
 }
 

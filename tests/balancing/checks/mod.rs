@@ -27,7 +27,8 @@ fn check() -> HealthCheck {
     check.interval(SECOND).unwrap().jitter(0.0).unwrap()
 }
 
-/// A peer whose checks are answered as it is told; traffic is answered with its name, unless it asks for what is slow.
+/// A peer whose checks are answered as it is told; traffic is answered with its name, unless it asks for what
+/// is slow.
 #[derive(Clone)]
 struct Checked {
     name: &'static str,
