@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use super::standing::Outcomes;
 use crate::{ConfigError, policy::Statuses};
 
 /// When a peer is taken out of rotation, and how it comes back: a circuit breaker for each peer.
@@ -47,9 +46,9 @@ pub(super) struct SuccessRate {
 }
 
 impl SuccessRate {
-    pub(super) fn is_missed(&self, seen: Outcomes) -> bool {
-        let all = seen.good + seen.bad;
-        all >= self.outcomes && f64::from(seen.good) < self.least * f64::from(all)
+    pub(super) fn is_missed(&self, good: u32, bad: u32) -> bool {
+        let all = good.saturating_add(bad);
+        all >= self.outcomes && f64::from(good) < self.least * f64::from(all)
     }
 }
 
@@ -213,7 +212,7 @@ mod tests {
             outcomes: 4,
             window: Duration::from_secs(1),
         };
-        let missed = |good, bad| rate.is_missed(Outcomes { good, bad });
+        let missed = |good, bad| rate.is_missed(good, bad);
         assert!(!missed(0, 3));
         assert!(missed(0, 4) && missed(1, 3));
         assert!(!missed(2, 2) && !missed(3, 1));

@@ -6,8 +6,8 @@ use http::Request;
 use tokio::time::Instant;
 
 use super::{
-    pick::{Candidates, Pick},
-    rules::Rules,
+    pick::Candidates,
+    settings::Settings,
     standing::{Availability, Probe},
     tried::Tried,
     view::{Group, Slot, Tier, View},
@@ -40,8 +40,7 @@ pub(super) struct Choice {
 
 /// A request that a peer is chosen for.
 pub(super) struct Asked<'a, B> {
-    pub(super) pick: &'a dyn Pick,
-    pub(super) rules: &'a Rules,
+    pub(super) settings: &'a Settings,
     pub(super) request: &'a Request<B>,
     /// Those that were found not ready for it.
     pub(super) passed: &'a [Peer],
@@ -118,7 +117,7 @@ struct Search<'a, B> {
 
 impl<B> Search<'_, B> {
     fn untried(&self, excluded: &[Peer]) -> Option<Choice> {
-        let rules = self.asked.rules;
+        let (rules, panic) = (&self.asked.settings.rules, self.asked.settings.panic);
         let passed = self.asked.passed;
         let untried = |slot: &Slot| {
             let out = |peers: &[Peer]| !peers.is_empty() && peers.contains(slot.peer());
@@ -137,8 +136,8 @@ impl<B> Search<'_, B> {
             };
             free && untried(slot)
         };
-        let fit = |tier: &Tier| tier.share() >= rules.panic;
-        let panics = rules.panic > 0.0 && !self.view.tiers().iter().any(fit);
+        let fit = |tier: &Tier| tier.share() >= panic;
+        let panics = panic > 0.0 && !self.view.tiers().iter().any(fit);
         if !panics {
             if let Some(choice) = self.at(Level::Best, self.fitting(fit), &best) {
                 return Some(choice);
@@ -195,7 +194,7 @@ impl<B> Search<'_, B> {
 
     /// The tier that a request begins with: the first, but for what spills over from one that is not well enough.
     fn first_tier(&self) -> usize {
-        let (Some(spill), 1) = (self.asked.rules.spill, self.attempt) else {
+        let (Some(spill), 1) = (self.asked.settings.spill, self.attempt) else {
             return 0;
         };
         let capacity = |tier: &Tier| (tier.share() / spill).min(1.0);
@@ -245,17 +244,14 @@ impl<B> Search<'_, B> {
 
     fn zones(&self) -> &[Zone] {
         let own: Option<&ZoneOrder> = self.asked.request.extensions().get();
-        let order = own.or(self.asked.rules.zones.as_ref());
+        let order = own.or(self.asked.settings.zones.as_ref());
         order.map_or(&[], ZoneOrder::zones)
     }
 
     fn among(&self, level: Level, group: &Group, may: &dyn Fn(&Slot) -> bool) -> Option<Choice> {
         let slots = self.view.of(group);
         let Asked {
-            pick,
-            rules,
-            request,
-            ..
+            settings, request, ..
         } = self.asked;
         // Between the look at a peer and its claim another request may have claimed it.
         for _ in 0..4 {
@@ -277,7 +273,7 @@ impl<B> Search<'_, B> {
                 headers: request.headers(),
                 extensions: request.extensions(),
             };
-            let picked = pick.pick(&candidates)?;
+            let picked = settings.pick.pick(&candidates)?;
             // A strategy may answer what it may not; it is then as if it had not answered.
             candidates.get(picked)?;
             let index = group.range().start + picked;
@@ -291,7 +287,7 @@ impl<B> Search<'_, B> {
             if level > Level::Best || standing.is_well() {
                 return Some(choice);
             }
-            choice.probe = standing.claim(rules);
+            choice.probe = standing.claim(&settings.rules);
             if choice.probe.is_some() || standing.is_well() {
                 return Some(choice);
             }

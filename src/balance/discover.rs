@@ -12,10 +12,7 @@ use tokio::time::Instant;
 use tower::discover::{Change, Discover};
 use tracing::{debug, warn};
 
-use super::{
-    endpoint::Endpoint,
-    set::{Feeder, Set},
-};
+use super::{endpoint::Endpoint, feeder::Feeder, set::Set};
 use crate::limits::Alarm;
 
 /// The most changes that are applied before others may run.

@@ -4,7 +4,7 @@ use http::{header::CONTENT_TYPE, response};
 use tokio::time::Instant;
 
 use super::{
-    rules::Rules,
+    settings::Settings,
     standing::{Probe, Standing},
     state::Fault,
 };
@@ -24,7 +24,7 @@ const PENALTY: Duration = Duration::from_secs(5);
 /// that goes away, a request that cannot be sent, a request body that fails, or an overload of our own.
 pub(super) struct Exchange {
     standing: Arc<Standing>,
-    rules: Arc<Rules>,
+    settings: Arc<Settings>,
     trail: Option<Trail>,
     /// The standing's epoch when it began.
     epoch: u32,
@@ -48,15 +48,18 @@ impl Exchange {
     /// The standing has let it begin. `now` is the time, if it is known.
     pub(super) fn begun(
         standing: Arc<Standing>,
-        rules: Arc<Rules>,
+        settings: Arc<Settings>,
         probe: Option<Probe>,
         now: Option<Instant>,
     ) -> Self {
         Self {
             epoch: standing.epoch(),
-            began: rules.timed.then(|| now.unwrap_or_else(Instant::now)),
+            began: settings
+                .rules
+                .timed
+                .then(|| now.unwrap_or_else(Instant::now)),
             standing,
-            rules,
+            settings,
             trail: None,
             probe,
             seen: Seen::Nothing,
@@ -74,7 +77,7 @@ impl Exchange {
     /// The service failed.
     pub(super) fn failed(&mut self, error: &(dyn StdError + 'static)) {
         self.seen = Seen::Failure;
-        if let Some(fault) = self.rules.fault(error) {
+        if let Some(fault) = self.settings.rules.fault(error) {
             self.charge(fault);
         }
         self.probe = None;
@@ -89,7 +92,7 @@ impl Exchange {
 
     /// A response head arrived.
     pub(super) fn answered(&mut self, head: &response::Parts) {
-        let (status, breaker) = (head.status, &self.rules.breaker);
+        let (status, breaker) = (head.status, &self.settings.rules.breaker);
         let fault = if breaker.statuses.contains(status) {
             Some(Fault::Status(status))
         } else if is_grpc(head) && GrpcCode::of(head) == Some(GrpcCode::Unavailable) {
@@ -108,7 +111,7 @@ impl Exchange {
             // But whoever compares response times must not be drawn to it.
             (None, 500..) => self.measure(PENALTY),
             _ => {
-                self.standing.answered(self.epoch, &self.rules);
+                self.standing.answered(self.epoch, &self.settings.rules);
                 self.measure(Duration::ZERO);
             }
         }
@@ -126,7 +129,8 @@ impl Exchange {
     }
 
     fn charge(&self, fault: Fault) {
-        self.standing.failed(fault, self.epoch, &self.rules);
+        self.standing
+            .failed(fault, self.epoch, &self.settings.rules);
         self.measure(PENALTY);
     }
 

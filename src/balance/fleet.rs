@@ -9,7 +9,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{standing::Standing, view::View};
+use super::{
+    rules::Rules,
+    standing::{Siblings, Standing},
+    view::View,
+};
 
 /// All peers of a balancer, for what must be decided over all of them: how many may be out, how many are asked
 /// whether they are well again. Its lock is taken when a peer's state or the set changes, never by a request
@@ -41,16 +45,6 @@ impl Fleet {
         self.origin
     }
 
-    /// Makes a change to a peer that may be counted; `edit` says whether it was made.
-    pub(super) fn change(&self, edit: impl FnOnce(&View) -> bool) -> bool {
-        let view = lock(&self.view);
-        let changed = edit(&view);
-        if changed {
-            view.count_well();
-        }
-        changed
-    }
-
     /// Puts another view in the place of the last one.
     pub(super) fn replace<T>(&self, make: impl FnOnce(&View) -> (Arc<View>, T)) -> T {
         let mut view = lock(&self.view);
@@ -78,9 +72,29 @@ impl Fleet {
         busy.filter(|standing| standing.is_leaving() && standing.in_flight() > 0)
             .collect()
     }
+}
 
-    /// Ends the time of the peer that has been out longest, if that is long enough; not more often than that.
-    pub(super) fn hasten(&self, now_ms: u64, least: Duration) {
+impl Siblings for Fleet {
+    fn change(&self, edit: &mut dyn FnMut() -> bool) -> bool {
+        let view = lock(&self.view);
+        let changed = edit();
+        if changed {
+            view.count_well();
+        }
+        changed
+    }
+
+    fn spare(&self, standing: &Standing, rules: &Rules, leave: &mut dyn FnMut()) -> bool {
+        let view = lock(&self.view);
+        let may = view.may_spare(standing, rules);
+        if may {
+            leave();
+            view.count_well();
+        }
+        may
+    }
+
+    fn hasten(&self, now_ms: u64, least: Duration) {
         let least = u64::try_from(least.as_millis()).unwrap_or(u64::MAX).max(1);
         let last = self.hastened_at.load(Relaxed);
         if now_ms.saturating_sub(last) < least {
@@ -97,13 +111,13 @@ impl Fleet {
         }
     }
 
-    pub(super) fn begin_probe(&self) -> bool {
+    fn begin_probe(&self) -> bool {
         let most = self.most_probes.load(Relaxed);
         let one_more = |probes: usize| (probes < most).then_some(probes + 1);
         self.probes.fetch_update(Relaxed, Relaxed, one_more).is_ok()
     }
 
-    pub(super) fn end_probe(&self) {
+    fn end_probe(&self) {
         self.probes.fetch_sub(1, Relaxed);
     }
 }

@@ -6,11 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use super::{
-    endpoint::Endpoint,
-    set::{Feeder, Set},
-    standing::Standing,
-};
+use super::{endpoint::Endpoint, feeder::Feeder, set::Set, standing::Standing};
 
 /// Changes a balancer's peers while it runs.
 ///

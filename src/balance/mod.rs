@@ -67,12 +67,16 @@ mod choose;
 mod discover;
 mod endpoint;
 mod exchange;
+mod feeder;
 mod fleet;
 mod future;
 mod handle;
+mod order;
 mod pick;
+mod readying;
 mod rules;
 mod set;
+mod settings;
 mod snapshot;
 mod standing;
 mod state;
@@ -107,7 +111,7 @@ pub use self::{
     untried::{Untried, UntriedFuture},
     zone::{Zone, ZoneOrder},
 };
-use self::{breaker::share, rules::Rules, set::Set};
+use self::{breaker::share, rules::Rules, set::Set, settings::Settings};
 use crate::{BoxError, ConfigError, failure::Classify, trail::Peer};
 
 /// Sends each request to one of several peers, in turn by default.
@@ -121,7 +125,7 @@ use crate::{BoxError, ConfigError, failure::Classify, trail::Peer};
 /// tower's `BoxCloneSyncService`. Its settings are a clone's own: they are set before it is cloned.
 pub struct Balance<S> {
     set: Arc<Set<S>>,
-    rules: Arc<Rules>,
+    settings: Arc<Settings>,
 }
 
 impl<S: Clone> Balance<S> {
@@ -148,7 +152,7 @@ impl<S: Clone> Balance<S> {
     fn empty() -> Self {
         Self {
             set: Arc::new(Set::new()),
-            rules: Arc::default(),
+            settings: Arc::default(),
         }
     }
 
@@ -181,9 +185,8 @@ impl<S: Clone> Balance<S> {
     /// Sets the strategy; by default [`RoundRobin`].
     #[must_use]
     pub fn pick(mut self, pick: impl Pick + 'static) -> Self {
-        let rules = self.rules();
-        rules.timed |= pick.needs_latency();
-        rules.pick = Arc::new(pick);
+        self.rules().timed |= pick.needs_latency();
+        self.settings().pick = Arc::new(pick);
         self
     }
 
@@ -230,7 +233,7 @@ impl<S: Clone> Balance<S> {
     ///
     /// If it is not from 0 to 1.
     pub fn panic_threshold(mut self, threshold: f64) -> Result<Self, ConfigError> {
-        self.rules().panic = share("panic_threshold", threshold)?;
+        self.settings().panic = share("panic_threshold", threshold)?;
         Ok(self)
     }
 
@@ -245,7 +248,7 @@ impl<S: Clone> Balance<S> {
     /// If it is not from 0 to 1.
     pub fn spill_over(mut self, threshold: f64) -> Result<Self, ConfigError> {
         let threshold = share("spill_over", threshold)?;
-        self.rules().spill = (threshold > 0.0).then_some(threshold);
+        self.settings().spill = (threshold > 0.0).then_some(threshold);
         Ok(self)
     }
 
@@ -261,7 +264,7 @@ impl<S: Clone> Balance<S> {
     /// alike.
     #[must_use]
     pub fn prefer_zones(mut self, order: ZoneOrder) -> Self {
-        self.rules().zones = Some(order);
+        self.settings().zones = Some(order);
         self
     }
 
@@ -272,7 +275,7 @@ impl<S: Clone> Balance<S> {
     /// It does not wait where there are peers that it was sent to already, or that are sick.
     #[must_use]
     pub fn wait_for_peers(mut self, patience: Duration) -> Self {
-        self.rules().patience = patience;
+        self.settings().patience = patience;
         self
     }
 
@@ -309,8 +312,12 @@ impl<S: Clone> Balance<S> {
         self.set.snapshot()
     }
 
+    fn settings(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
     fn rules(&mut self) -> &mut Rules {
-        Arc::make_mut(&mut self.rules)
+        &mut self.settings().rules
     }
 }
 
@@ -329,7 +336,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        ResponseFuture::new(request, &self.set, &self.rules)
+        ResponseFuture::new(request, &self.set, &self.settings)
     }
 }
 
@@ -337,7 +344,7 @@ impl<S> Clone for Balance<S> {
     fn clone(&self) -> Self {
         Self {
             set: Arc::clone(&self.set),
-            rules: Arc::clone(&self.rules),
+            settings: Arc::clone(&self.settings),
         }
     }
 }
@@ -346,7 +353,7 @@ impl<S: Clone> fmt::Debug for Balance<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Balance")
             .field("peers", &self.peers())
-            .field("breaker", &self.rules.breaker)
+            .field("breaker", &self.settings.rules.breaker)
             .finish_non_exhaustive()
     }
 }

@@ -1,24 +1,19 @@
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use super::{Breaker, Fault, OnStateChange, Pick, RoundRobin, ZoneOrder};
+use super::{
+    breaker::Breaker,
+    state::{Fault, OnStateChange},
+};
 use crate::failure::{Classify, FailureKind, KnownErrors};
 
-/// How a balancer judges its peers, and how it shares the traffic between their tiers.
+/// How a balancer judges its peers.
 #[derive(Clone)]
 pub(super) struct Rules {
-    pub(super) pick: Arc<dyn Pick>,
     pub(super) breaker: Breaker,
     pub(super) classify: Arc<dyn Classify>,
     /// The largest share of a tier that may be out.
     pub(super) most_ejected: f64,
-    /// The share of well peers under which a tier's health is not believed.
-    pub(super) panic: f64,
-    /// The share of well peers under which a tier's traffic begins to spill over.
-    pub(super) spill: Option<f64>,
     pub(super) slow_start: Duration,
-    pub(super) zones: Option<ZoneOrder>,
-    /// How long a request waits for the first peer.
-    pub(super) patience: Duration,
     pub(super) listener: Option<Arc<dyn OnStateChange>>,
     /// Whether response times are measured.
     pub(super) timed: bool,
@@ -27,15 +22,10 @@ pub(super) struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            pick: Arc::new(RoundRobin),
             breaker: Breaker::default(),
             classify: Arc::new(KnownErrors),
             most_ejected: 0.5,
-            panic: 0.0,
-            spill: None,
             slow_start: Duration::ZERO,
-            zones: None,
-            patience: Duration::from_secs(10),
             listener: None,
             timed: false,
         }

@@ -15,7 +15,7 @@ use super::{
     endpoint::Endpoint,
     fleet::Fleet,
     snapshot::{DiscoveryError, PeerSnapshot, Snapshot},
-    standing::{Probe, Standing},
+    standing::{Probe, Siblings, Standing},
     view::{Slot, View},
     zone::Zone,
 };
@@ -70,6 +70,17 @@ impl<S> Set<S> {
             feeders: AtomicUsize::new(0),
             discovery_error: Mutex::default(),
         }
+    }
+
+    /// There is one more who may add peers.
+    pub(super) fn gain_feeder(&self) {
+        self.feeders.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// There is one less: whoever waits for a peer looks whether there is anybody left.
+    pub(super) fn lose_feeder(&self) {
+        self.feeders.fetch_sub(1, Ordering::SeqCst);
+        self.changed.send_replace(());
     }
 
     pub(super) fn peers(&self) -> Vec<Peer> {
@@ -188,7 +199,15 @@ impl<S: Clone> Set<S> {
                 *stays = true;
                 Arc::clone(standing)
             } else {
-                let make = || Arc::new(Standing::new(place.peer.clone(), &self.fleet));
+                let make = || {
+                    let siblings: Arc<dyn Siblings> = self.fleet.clone();
+                    let siblings = Arc::downgrade(&siblings);
+                    Arc::new(Standing::new(
+                        place.peer.clone(),
+                        self.fleet.origin(),
+                        siblings,
+                    ))
+                };
                 Arc::clone(new.entry(place.peer.clone()).or_insert_with(make))
             };
             slots.push(Slot { standing, place });
@@ -264,34 +283,6 @@ fn sort<S>(endpoints: &mut [Endpoint<S>]) {
         let zone = place.zone.as_ref().and_then(|zone| zones.get(zone));
         (place.tier, zone.copied())
     });
-}
-
-/// One who may add peers, for as long as it is there.
-pub(super) struct Feeder<S> {
-    set: std::sync::Weak<Set<S>>,
-}
-
-impl<S> Feeder<S> {
-    pub(super) fn new(set: &Arc<Set<S>>) -> Self {
-        set.feeders.fetch_add(1, Ordering::SeqCst);
-        Self {
-            set: Arc::downgrade(set),
-        }
-    }
-
-    /// The set, if anybody still uses it.
-    pub(super) fn set(&self) -> Option<Arc<Set<S>>> {
-        self.set.upgrade()
-    }
-}
-
-impl<S> Drop for Feeder<S> {
-    fn drop(&mut self) {
-        if let Some(set) = self.set() {
-            set.feeders.fetch_sub(1, Ordering::SeqCst);
-            set.changed.send_replace(());
-        }
-    }
 }
 
 impl<S: Send + Sync> Roster for Set<S> {

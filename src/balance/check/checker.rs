@@ -2,6 +2,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -69,7 +70,8 @@ impl<S> Balance<S> {
         R: 'static,
     {
         let updates = self.set.updates();
-        let ward = Ward::new(&self.set, &self.rules, check);
+        let rules = Arc::new(self.settings.rules.clone());
+        let ward = Ward::new(&self.set, &rules, check);
         Checker {
             checking: Box::pin(ward.run(updates)),
         }

@@ -150,8 +150,8 @@ impl Standing {
             trips |= recent.len() >= most as usize;
         }
         if let Some(rate) = breaker.success_rate {
-            let outcomes = self.rate.bad(rate.window, self.ms(now));
-            trips |= rate.is_missed(outcomes);
+            let (good, bad) = self.rate.bad(rate.window, self.ms(now));
+            trips |= rate.is_missed(good, bad);
         }
         trips
     }
@@ -159,18 +159,12 @@ impl Standing {
     /// Opens the breaker, unless too many are out already: then one of those is asked sooner whether it is well
     /// again, so that a peer which has come back does not keep another in rotation that has gone.
     fn leave_rotation(&self, now: Instant, rules: &Rules) -> bool {
-        let Some(fleet) = self.fleet.upgrade() else {
+        let Some(siblings) = self.siblings.upgrade() else {
             return false;
         };
-        let opens = fleet.change(|view| {
-            let may = view.may_spare(self, rules);
-            if may {
-                self.set(flag::OPEN);
-            }
-            may
-        });
+        let opens = siblings.spare(self, rules, &mut || self.set(flag::OPEN));
         if !opens {
-            fleet.hasten(self.ms(now), rules.breaker.open_for / SOONEST);
+            siblings.hasten(self.ms(now), rules.breaker.open_for / SOONEST);
         }
         opens
     }
@@ -244,9 +238,9 @@ impl Standing {
     }
 
     /// Changes what is counted in the set.
-    fn change(&self, edit: impl FnOnce() -> bool) -> bool {
-        match self.fleet.upgrade() {
-            Some(fleet) => fleet.change(|_| edit()),
+    fn change(&self, mut edit: impl FnMut() -> bool) -> bool {
+        match self.siblings.upgrade() {
+            Some(siblings) => siblings.change(&mut edit),
             None => edit(),
         }
     }

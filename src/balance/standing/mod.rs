@@ -4,11 +4,12 @@ mod breaker;
 mod load;
 mod probe;
 mod rate;
+mod siblings;
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,8 +18,8 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use self::{breaker::Ledger, load::Load, rate::Rate};
-pub(super) use self::{probe::Probe, rate::Outcomes};
-use super::{fleet::Fleet, rules::Rules, state::State};
+pub(super) use self::{probe::Probe, siblings::Siblings};
+use super::{rules::Rules, state::State};
 use crate::trail::Peer;
 
 /// One peer, for as long as it is in the set or has something to do: updates of the set keep it.
@@ -27,7 +28,7 @@ use crate::trail::Peer;
 /// another is in the ledger, which is locked when something failed, or when the peer is not well.
 pub(super) struct Standing {
     peer: Peer,
-    fleet: Weak<Fleet>,
+    siblings: Weak<dyn Siblings>,
     origin: Instant,
     load: Load,
     flags: AtomicU8,
@@ -82,11 +83,12 @@ pub(super) enum Availability {
 }
 
 impl Standing {
-    pub(super) fn new(peer: Peer, fleet: &Arc<Fleet>) -> Self {
+    /// The `origin` is when its set's time begins.
+    pub(super) fn new(peer: Peer, origin: Instant, siblings: Weak<dyn Siblings>) -> Self {
         Self {
             peer,
-            fleet: Arc::downgrade(fleet),
-            origin: fleet.origin(),
+            siblings,
+            origin,
             load: Load::default(),
             flags: AtomicU8::new(0),
             epoch: AtomicU32::new(0),

@@ -1,30 +1,29 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use super::{Fleet, Standing};
+use super::{Siblings, Standing};
 
 /// The one request that may show whether a peer is well, for as long as it has not.
-#[derive(Debug)]
 pub(in crate::balance) struct Probe {
     standing: Arc<Standing>,
-    fleet: Arc<Fleet>,
+    siblings: Arc<dyn Siblings>,
 }
 
 impl Probe {
     /// There is one a peer, and only so many in all: when many peers recover, most requests go to those that
     /// are known to be well.
     pub(super) fn claim(standing: &Arc<Standing>) -> Option<Self> {
-        let fleet = standing.fleet.upgrade()?;
+        let siblings = standing.siblings.upgrade()?;
         standing
             .probing
             .compare_exchange(false, true, Relaxed, Relaxed)
             .ok()?;
-        if !fleet.begin_probe() {
+        if !siblings.begin_probe() {
             standing.probing.store(false, Relaxed);
             return None;
         }
         Some(Self {
             standing: Arc::clone(standing),
-            fleet,
+            siblings,
         })
     }
 }
@@ -32,6 +31,6 @@ impl Probe {
 impl Drop for Probe {
     fn drop(&mut self) {
         self.standing.probing.store(false, Relaxed);
-        self.fleet.end_probe();
+        self.siblings.end_probe();
     }
 }

@@ -18,19 +18,13 @@ struct Counts {
     bad: AtomicU32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::balance) struct Outcomes {
-    pub(in crate::balance) good: u32,
-    pub(in crate::balance) bad: u32,
-}
-
 impl Rate {
     pub(super) fn good(&self, window: Duration, now_ms: u64) {
         self.at(window, now_ms).good.fetch_add(1, Relaxed);
     }
 
-    /// Counts a failure, and returns what there was of late.
-    pub(super) fn bad(&self, window: Duration, now_ms: u64) -> Outcomes {
+    /// Counts a failure, and returns how many good and bad outcomes there were of late.
+    pub(super) fn bad(&self, window: Duration, now_ms: u64) -> (u32, u32) {
         self.at(window, now_ms).bad.fetch_add(1, Relaxed);
         let sum = |count: fn(&Counts) -> &AtomicU32| {
             self.counts
@@ -38,10 +32,7 @@ impl Rate {
                 .map(|counts| count(counts).load(Relaxed))
                 .sum()
         };
-        Outcomes {
-            good: sum(|counts| &counts.good),
-            bad: sum(|counts| &counts.bad),
-        }
+        (sum(|counts| &counts.good), sum(|counts| &counts.bad))
     }
 
     pub(super) fn forget(&self) {
@@ -86,17 +77,13 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_millis(100);
 
-    fn outcomes(good: u32, bad: u32) -> Outcomes {
-        Outcomes { good, bad }
-    }
-
     #[test]
     fn outcomes_of_this_window_and_the_last_count() {
         let rate = Rate::default();
         rate.good(WINDOW, 0);
-        assert_eq!(rate.bad(WINDOW, 99), outcomes(1, 1));
-        assert_eq!(rate.bad(WINDOW, 199), outcomes(1, 2));
-        assert_eq!(rate.bad(WINDOW, 200), outcomes(0, 2));
+        assert_eq!(rate.bad(WINDOW, 99), (1, 1));
+        assert_eq!(rate.bad(WINDOW, 199), (1, 2));
+        assert_eq!(rate.bad(WINDOW, 200), (0, 2));
     }
 
     #[test]
@@ -104,8 +91,8 @@ mod tests {
         let rate = Rate::default();
         rate.good(WINDOW, 0);
         rate.good(WINDOW, 100);
-        assert_eq!(rate.bad(WINDOW, 1_000), outcomes(0, 1));
+        assert_eq!(rate.bad(WINDOW, 1_000), (0, 1));
         rate.forget();
-        assert_eq!(rate.bad(WINDOW, 1_000), outcomes(0, 1));
+        assert_eq!(rate.bad(WINDOW, 1_000), (0, 1));
     }
 }

@@ -1,0 +1,198 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use http::Request;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{
+    choose::{Asked, Level},
+    exchange::Exchange,
+    readying::Readying,
+    set::{Chosen, Nobody, Set},
+    settings::Settings,
+};
+use crate::{
+    BoxError,
+    failure::NotSent,
+    trail::{NoPeer, Peer, Trail},
+};
+
+/// A request that a peer is looked for, and who knows them.
+pub(super) struct Order<S, B> {
+    request: Request<B>,
+    set: Arc<Set<S>>,
+    settings: Arc<Settings>,
+    /// Whether another balancer has chosen this one.
+    inner: bool,
+}
+
+pin_project! {
+    /// What has become of an order.
+    #[project = StateProj]
+    #[project_replace = StateReplace]
+    pub(super) enum State<S, F, B> {
+        /// There is no peer at all yet.
+        Awaiting { order: Box<Order<S, B>>, occupied: Occupied },
+        /// Peers were picked; their endpoints are being made ready.
+        Readying { order: Box<Order<S, B>>, readying: Box<Readying<S>> },
+        /// The endpoint was called.
+        Calling { #[pin] future: F, exchange: Option<Exchange> },
+        /// There was nobody to call, or there is nothing more to do.
+        Finished { error: Option<BoxError> },
+    }
+}
+
+/// Whether there is a peer now.
+type Occupied = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+impl<S, F, B> State<S, F, B> {
+    pub(super) fn finished(error: impl Into<BoxError>) -> Self {
+        Self::Finished {
+            error: Some(error.into()),
+        }
+    }
+}
+
+impl<S, B> Order<S, B>
+where
+    S: Service<Request<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+{
+    pub(super) fn new(request: Request<B>, set: &Arc<Set<S>>, settings: &Arc<Settings>) -> Self {
+        let trail = Trail::of(request.extensions());
+        Self {
+            inner: trail.is_some_and(Trail::has_choice),
+            request,
+            set: Arc::clone(set),
+            settings: Arc::clone(settings),
+        }
+    }
+
+    /// Looks for a peer.
+    pub(super) fn begin(self) -> State<S, S::Future, B> {
+        let mut first = match self.choose(&[], Level::Tried) {
+            Ok(first) => first,
+            Err(Nobody::AtAll) if !self.settings.patience.is_zero() => return self.wait(),
+            Err(_) => return State::finished(NoPeer::exhausted()),
+        };
+        // Most are ready at once, and the request need not be moved any more. Nobody is woken for this look: whoever polls
+        // the future looks again.
+        let mut look = Context::from_waker(Waker::noop());
+        match first.service.poll_ready(&mut look) {
+            Poll::Ready(readied) => self.call(first, readied),
+            Poll::Pending => State::Readying {
+                order: Box::new(self),
+                readying: Box::new(Readying::new(first)),
+            },
+        }
+    }
+
+    /// There is no peer at all: waits for one, if one may come.
+    fn wait(self) -> State<S, S::Future, B> {
+        if let Some(trail) = self.trail() {
+            trail.awaiting();
+        }
+        let (set, patience) = (Arc::clone(&self.set), self.settings.patience);
+        let occupied = async move {
+            let occupied = tokio::time::timeout(patience, set.occupied()).await;
+            occupied.unwrap_or(false)
+        };
+        State::Awaiting {
+            order: Box::new(self),
+            occupied: Box::pin(occupied),
+        }
+    }
+
+    /// There is a peer now, or there will be none.
+    pub(super) fn resume(self, occupied: bool) -> State<S, S::Future, B> {
+        if let Some(trail) = self.trail() {
+            trail.arrived();
+        }
+        if occupied {
+            self.begin()
+        } else {
+            State::finished(NoPeer::exhausted())
+        }
+    }
+
+    fn choose(&self, passed: &[Peer], down_to: Level) -> Result<Chosen<S>, Nobody> {
+        self.set.choose(&Asked {
+            settings: &self.settings,
+            request: &self.request,
+            passed,
+            inner: self.inner,
+            down_to,
+        })
+    }
+
+    /// Waits for one of the chosen endpoints to be ready. `None`: nobody waits for this attempt any more.
+    pub(super) fn poll_ready(
+        &self,
+        readying: &mut Readying<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<(), S::Error>>> {
+        let choose = |passed: &[Peer], down_to| self.choose(passed, down_to).ok();
+        if let Poll::Ready(readied) = readying.poll_ready(cx, choose) {
+            return Poll::Ready(Some(readied));
+        }
+        // An attempt that is ended here has been at the first.
+        let set = Arc::clone(&self.set);
+        let current = self
+            .trail()
+            .is_none_or(|trail| trail.approach(readying.first(), Some(set)));
+        if current {
+            Poll::Pending
+        } else {
+            Poll::Ready(None)
+        }
+    }
+
+    fn trail(&self) -> Option<&Trail> {
+        Trail::of(self.request.extensions())
+    }
+
+    /// Calls the endpoint, which is ready, or failed to be.
+    pub(super) fn call(
+        self,
+        chosen: Chosen<S>,
+        readied: Result<(), S::Error>,
+    ) -> State<S, S::Future, B> {
+        let Chosen {
+            mut service,
+            standing,
+            probe,
+            at,
+            ..
+        } = chosen;
+        if !standing.begin() {
+            // It has left the set since it was chosen.
+            return self.begin();
+        }
+        let Self {
+            request,
+            set,
+            settings,
+            ..
+        } = self;
+        let mut exchange = Exchange::begun(standing, settings, probe, at);
+        if let Some(trail) = Trail::of(request.extensions()) {
+            if !exchange.follow(trail, set) {
+                return State::finished(NoPeer::exhausted());
+            }
+        }
+        if let Err(error) = readied {
+            let error = error.into();
+            exchange.failed(&*error);
+            return State::finished(NotSent::new(error));
+        }
+        State::Calling {
+            future: service.call(request),
+            exchange: Some(exchange),
+        }
+    }
+}
