@@ -145,3 +145,42 @@ async fn plain_discovery_names_its_peers_by_key() {
     let _ = futures_util::poll!(&mut driver);
     assert_eq!(listed(&balance), "0 1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn error_is_seen_until_the_next_update() {
+    let (changes, found) = unbounded_channel();
+    let (balance, driver) = discover(found);
+    let driver = tokio::spawn(driver);
+    insert(&changes, well("a"), "a");
+    changes.send(Err("registry unreachable")).unwrap();
+    tokio::task::yield_now().await;
+    tokio::time::advance(Duration::from_millis(400)).await;
+    let error = balance.snapshot().discovery_error.unwrap();
+    assert_eq!(
+        (error.error.as_str(), error.ago.as_millis()),
+        ("\"registry unreachable\"", 400)
+    );
+    assert_eq!(listed(&balance), "a");
+    insert(&changes, well("b"), "b");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(balance.snapshot().discovery_error.is_none());
+    assert_eq!(listed(&balance), "a b");
+    driver.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_waits_for_what_is_discovered_first_and_not_when_discovery_is_over() {
+    let (changes, found) = unbounded_channel();
+    let (balance, driver) = discover(found);
+    let driver = tokio::spawn(driver);
+    let mut sending = Box::pin(send(&balance));
+    assert!(futures_util::poll!(&mut sending).is_pending());
+    insert(&changes, well("a"), "a");
+    assert_eq!(sending.await.unwrap(), "a");
+    changes.send(Ok(Change::Remove("a"))).unwrap();
+    drop(changes);
+    driver.await.unwrap();
+    let start = tokio::time::Instant::now();
+    assert!(send(&balance).await.unwrap_err().is::<NoPeer>());
+    assert!(start.elapsed().is_zero());
+}
