@@ -120,7 +120,8 @@ impl Breaker {
         Ok(self)
     }
 
-    /// Sets how long it stays open the first time; by default 30 seconds, as in Envoy.
+    /// Sets how long it stays open the first time; by default 30 seconds, as in Envoy. It is half-open sooner, after a tenth
+    /// of that at least, when another peer is to be left out and [too many](super::Balance::max_ejected) are already.
     ///
     /// Each time that it opens again it stays open for this much longer, up to
     /// [`open_at_most`](Self::open_at_most). For each such time that it has been closed, one is taken off

@@ -274,8 +274,11 @@ impl<B> Search<'_, B> {
                 extensions: request.extensions(),
             };
             let picked = settings.pick.pick(&candidates)?;
-            // A strategy may answer what it may not; it is then as if it had not answered.
-            candidates.get(picked)?;
+            // A strategy may answer what it may not: the next one in a circle stands in for it.
+            let circle = (0..slots.len()).map(|step| (picked % slots.len() + step) % slots.len());
+            let picked = circle
+                .into_iter()
+                .find(|index| candidates.get(*index).is_some())?;
             let index = group.range().start + picked;
             let mut choice = Choice {
                 index,

@@ -77,8 +77,8 @@ impl Exchange {
     /// The service failed.
     pub(super) fn failed(&mut self, error: &(dyn StdError + 'static)) {
         self.seen = Seen::Failure;
-        if let Some(fault) = self.settings.rules.fault(error) {
-            self.charge(fault);
+        if let Some(kind) = self.settings.rules.kind_of_fault(error) {
+            self.charge(Fault::Error(kind));
         }
         self.probe = None;
     }

@@ -129,7 +129,7 @@ pub struct Balance<S> {
 }
 
 impl<S: Clone> Balance<S> {
-    /// Balances over a list of endpoints.
+    /// Balances over a list of endpoints. Those of the same name are one peer, with a place for each.
     pub fn new<E>(endpoints: impl IntoIterator<Item = E>) -> Self
     where
         E: Into<Endpoint<S>>,
@@ -208,8 +208,12 @@ impl<S: Clone> Balance<S> {
         self
     }
 
-    /// Sets the largest share of a tier's peers that breakers may leave out; by default half of them. One
-    /// always may be, unless it is the only one or the share is 0, and one always stays, unless the share is 1.
+    /// Sets the largest share of a tier's peers that breakers may leave out; by default half of them,
+    /// rounded up. One always may be, unless it is the only one or the share is 0, and one always stays, unless the
+    /// share is 1.
+    ///
+    /// A peer that would be left out beyond that is [suspect](State::Suspect): it is given a tenth of its first
+    /// attempts, and the peer that was out longest is asked sooner whether it is well.
     ///
     /// It keeps a failure that all peers share from taking all of them out at once. Where another tier keeps to it, a
     /// whole tier may be out: its backups take over.
@@ -279,7 +283,8 @@ impl<S: Clone> Balance<S> {
         self
     }
 
-    /// Lets `listener` hear of every change of a peer's state. They are events at level `info` as well.
+    /// Lets `listener` hear of every change of a peer's state, in the place of any other. They are events at level `info` as
+    /// well.
     #[must_use]
     pub fn on_state_change(mut self, listener: impl OnStateChange + 'static) -> Self {
         self.rules().listener = Some(Arc::new(listener));
@@ -307,7 +312,8 @@ impl<S: Clone> Balance<S> {
         self.set.peers()
     }
 
-    /// What each peer is like at the moment. Traffic does not wait for it.
+    /// What each peer is like at the moment. Traffic does not wait for it. For a status page, keep a clone of the balancer:
+    /// it has the same peers.
     pub fn snapshot(&self) -> Snapshot {
         self.set.snapshot()
     }

@@ -1,9 +1,6 @@
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use super::{
-    breaker::Breaker,
-    state::{Fault, OnStateChange},
-};
+use super::{breaker::Breaker, state::OnStateChange};
 use crate::failure::{Classify, FailureKind, KnownErrors};
 
 /// How a balancer judges its peers.
@@ -34,14 +31,14 @@ impl Default for Rules {
 
 impl Rules {
     /// What a peer did, if an error is its fault: not that of the request, nor of an overload of our own.
-    pub(super) fn fault(&self, error: &(dyn StdError + 'static)) -> Option<Fault> {
+    pub(super) fn kind_of_fault(&self, error: &(dyn StdError + 'static)) -> Option<FailureKind> {
         let evidence = self.classify.classify(error);
         match evidence.map_or(FailureKind::Other, |evidence| evidence.kind) {
             FailureKind::Request
             | FailureKind::RequestBody
             | FailureKind::Overload
             | FailureKind::NoPeer => None,
-            kind => Some(Fault::Error(kind)),
+            kind => Some(kind),
         }
     }
 
@@ -57,9 +54,9 @@ impl Rules {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
-            reason = "rounded down"
+            reason = "a whole number of them"
         )]
-        let most = (self.most_ejected * peers as f64) as usize;
+        let most = (self.most_ejected * peers as f64).ceil() as usize;
         most.max(1).min(peers.saturating_sub(1))
     }
 }
@@ -79,7 +76,7 @@ mod tests {
         };
         assert_eq!(
             [0, 1, 2, 3, 4, 5, 10].map(|n| most(0.5, n)),
-            [0, 0, 1, 1, 2, 2, 5]
+            [0, 0, 1, 2, 2, 3, 5]
         );
         assert_eq!([1, 2, 10].map(|n| most(0.01, n)), [0, 1, 1]);
         assert_eq!([1, 2, 10].map(|n| most(0.99, n)), [0, 1, 9]);

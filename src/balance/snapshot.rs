@@ -73,16 +73,17 @@ pub struct DiscoveryError {
 impl PeerSnapshot {
     pub(super) fn of(standing: &Standing, place: Option<&Place>, now: Instant) -> Self {
         let (ejections, failures, last_failure) = standing.history();
+        let state = standing.state();
         Self {
             peer: standing.peer().clone(),
             tier: place.map(|place| place.tier),
             zone: place.and_then(|place| place.zone.clone()),
             weight: place.map_or(0, |place| place.weight),
-            state: standing.state(),
+            state,
             in_flight: standing.in_flight(),
             latency: standing.latency(now),
             ejections,
-            out_for: standing.out_for(now),
+            out_for: standing.out_for(now).filter(|_| state == State::Open),
             failures,
             last_failure: last_failure.map(|(fault, at)| LastFailure {
                 fault,

@@ -11,6 +11,9 @@ use crate::{failure::FailureKind, trail::Peer};
 pub enum State {
     /// Its breaker is closed: it is used.
     Closed,
+    /// Its breaker would be open, but [too many](super::Balance::max_ejected) peers are out already: it is given a tenth of its
+    /// first attempts.
+    Suspect,
     /// Its breaker is open: it is left out for a while.
     Open,
     /// Its breaker is half-open: one request at a time shows whether it is well again.
@@ -25,6 +28,7 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "closed",
+            Self::Suspect => "suspect",
             Self::Open => "open",
             Self::HalfOpen => "half-open",
             Self::Down => "down",
@@ -45,8 +49,16 @@ pub enum Fault {
     GrpcUnavailable,
     /// The body of its response broke off.
     Body,
-    /// It did not pass an active health check.
-    Check,
+    /// An active health check had no response.
+    CheckError(FailureKind),
+    /// An active health check had a response with a status that it does not expect.
+    CheckStatus(StatusCode),
+}
+
+impl Fault {
+    pub(super) fn is_of_check(self) -> bool {
+        matches!(self, Self::CheckError(_) | Self::CheckStatus(_))
+    }
 }
 
 impl fmt::Display for Fault {
@@ -56,7 +68,8 @@ impl fmt::Display for Fault {
             Self::Status(status) => write!(f, "status {}", status.as_u16()),
             Self::GrpcUnavailable => f.write_str("grpc-status unavailable"),
             Self::Body => f.write_str("body broke off"),
-            Self::Check => f.write_str("health check failed"),
+            Self::CheckError(kind) => write!(f, "health check: {kind}"),
+            Self::CheckStatus(status) => write!(f, "health check: status {}", status.as_u16()),
         }
     }
 }

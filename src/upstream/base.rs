@@ -30,6 +30,11 @@ impl Base {
             .unwrap_or_else(|| PathAndQuery::from_static("/"));
         let known = scheme == Scheme::HTTP || scheme == Scheme::HTTPS;
         let named = !authority.host().is_empty() && !authority.as_str().contains('@');
+        // What is too large to be a port is none to `http`.
+        let port = authority.as_str().rsplit_once(':').map(|(_, port)| port);
+        let port = port
+            .filter(|port| !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit()));
+        let named = named && port.is_none_or(|port| port.parse::<u16>().is_ok());
         if !known || !named || path.query().is_some() || text.contains('#') {
             return Err(wrong());
         }

@@ -60,7 +60,7 @@ async fn without_peers_there_is_none() {
 }
 
 #[tokio::test]
-async fn strategy_that_picks_nobody_or_nowhere_is_no_answer() {
+async fn strategy_that_picks_nobody_is_no_answer_and_one_that_picks_nowhere_is_helped() {
     struct At(Option<usize>);
     impl Pick for At {
         fn pick(&self, candidates: &Candidates<'_>) -> Option<usize> {
@@ -68,10 +68,20 @@ async fn strategy_that_picks_nobody_or_nowhere_is_no_answer() {
             self.0
         }
     }
-    for (at, answers) in [(Some(0), true), (Some(1), false), (None, false)] {
+    for (at, answers) in [(Some(0), true), (Some(1), true), (None, false)] {
         let balance = Balance::new([well("a")]).pick(At(at));
         assert_eq!(send(&balance).await.is_ok(), answers, "{at:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn next_one_stands_in_for_a_peer_that_may_not_be_picked() {
+    let sick = peer("b", &[Act::Fail]);
+    let balance = Balance::new([well("a"), sick, well("c")]);
+    let balance = balance
+        .pick(|_: &Candidates<'_>| Some(1))
+        .eject(1, Duration::from_secs(9));
+    assert_eq!(names(&balance, 3).await, "- c c");
 }
 
 #[tokio::test]
@@ -146,9 +156,12 @@ async fn peer_that_is_listed_twice_is_one() {
 /// The peer that is well must not be passed over for as long as the other two are in step.
 #[tokio::test(start_paused = true)]
 async fn turns_of_an_ejected_peer_stay_even_while_another_fails() {
-    let bad = |name| peer(name, &[Act::Answer(503)]);
-    let balance = Balance::new([bad("out"), bad("bad"), well("well")]);
-    let balance = balance.eject(1, Duration::from_secs(9));
+    use tower_failover::balance::Breaker;
+    let bad = peer("bad", &[Act::Answer(503)]);
+    let balance = Balance::new([peer("out", &[Act::Fail]), bad, well("well")]);
+    // The bad one stays.
+    let breaker = Breaker::new().failures(1).statuses("500".parse().unwrap());
+    let balance = balance.breaker(breaker);
     names(&balance, 1).await;
     let tried = first_tried(balance, 12).await;
     let count = |name| tried.split(' ').filter(|tried| *tried == name).count();

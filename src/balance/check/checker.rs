@@ -40,8 +40,8 @@ impl<S> Balance<S> {
     /// body came along with the head; a body of which more is to come costs its connection, in HTTP/2 its
     /// stream. A service that panics has failed that check; the others go on.
     ///
-    /// Where a service takes requests of any body, name the one that traffic has:
-    /// `health_check::<ReplayBody<Incoming>, _>(check)`.
+    /// Where a service takes requests of any body, as [`Reqwest`](crate::upstream) does, name one, mostly that of the
+    /// traffic: `health_check::<ReplayBody<Incoming>, _>(check)`.
     ///
     /// ```
     /// use tower_failover::balance::{Balance, HealthCheck};

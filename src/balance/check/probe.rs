@@ -119,16 +119,17 @@ where
             Ok(Poll::Ready(Ok(response))) if this.check.expects(response.status()) => {
                 Outcome::Passed
             }
-            Ok(Poll::Ready(Ok(response))) => Outcome::Failed(Fault::Status(response.status())),
+            Ok(Poll::Ready(Ok(response))) => Outcome::Failed(Fault::CheckStatus(response.status())),
             Ok(Poll::Ready(Err(error))) => {
-                let fault = this.rules.fault(&*error.into());
+                let kind = this.rules.kind_of_fault(&*error.into());
+                let fault = kind.map(Fault::CheckError);
                 fault.map_or(Outcome::Neither, Outcome::Failed)
             }
             Ok(Poll::Pending) => {
                 ready!(this.limit.poll(cx));
-                Outcome::Failed(Fault::Error(FailureKind::Timeout))
+                Outcome::Failed(Fault::CheckError(FailureKind::Timeout))
             }
-            Err(_) => Outcome::Failed(Fault::Error(FailureKind::Other)),
+            Err(_) => Outcome::Failed(Fault::CheckError(FailureKind::Other)),
         };
         Poll::Ready((this.peer.clone(), outcome))
     }

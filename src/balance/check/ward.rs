@@ -207,7 +207,7 @@ where
             Outcome::Passed => Some(true),
             Outcome::Failed(fault) => {
                 debug!(%peer, %fault, "health check failed");
-                patient.standing.missed_check();
+                patient.standing.missed_check(fault);
                 Some(false)
             }
             Outcome::Neither => {

@@ -42,7 +42,11 @@ impl ConsistentHash {
         Self::keyed(Key::Header(name))
     }
 
-    /// The key is a cookie's value. Where there are several of that name, the first counts.
+    /// The key is a cookie's value, for sticky sessions. Where there are several of that name, the first counts.
+    ///
+    /// It sets no cookie. The request that begins a session has none, and goes to any peer; the next ones go to the peer
+    /// that the new value belongs to, which is mostly another. A server that keeps sessions in its own memory has to
+    /// choose a value that belongs to itself, or the first request needs another key.
     pub fn cookie(name: impl Into<Arc<str>>) -> Self {
         Self::keyed(Key::Cookie(name.into()))
     }

@@ -28,21 +28,25 @@ pub use self::{
 /// A closure is a strategy as well:
 ///
 /// ```
-/// use tower_failover::balance::{Candidates, Pick};
+/// use tower_failover::balance::{Candidates, Pick, RoundRobin};
 ///
 /// fn check(_: impl Pick) {}
 /// check(|candidates: &Candidates<'_>| {
-///     let wanted = candidates.headers().get("x-shard")?.to_str().ok()?;
-///     candidates.indices().find(|index| {
-///         candidates.get(*index).is_some_and(|peer| peer.name() == wanted)
-///     })
+///     let shard = candidates.headers().get("x-shard").and_then(|shard| shard.to_str().ok());
+///     let named = candidates.indices().find(|index| {
+///         candidates.get(*index).is_some_and(|peer| Some(peer.name()) == shard)
+///     });
+///     named.or_else(|| RoundRobin.pick(candidates)) // others are better than none
 /// });
 /// ```
 pub trait Pick: Send + Sync {
     /// Returns the index of one of the candidates, or `None` if none of them will do.
     ///
     /// Exclusion, tiers, zones and health have been dealt with: a candidate that may not be picked is
-    /// [`None`](Candidates::get). It may be called several times for a request, with other candidates.
+    /// [`None`](Candidates::get). An index of one that may not, or that is none, stands for the next one that may, in a
+    /// circle. It may be called several times for a request, with other candidates: after `None`, those of the next zone or
+    /// tier, then sick ones too. When it wants none of any, the request fails for want of a
+    /// [peer](crate::trail::NoPeer), however many are well.
     fn pick(&self, candidates: &Candidates<'_>) -> Option<usize>;
 
     /// Whether it asks for [`latency`](Candidates::latency), which is not measured otherwise; by default it does

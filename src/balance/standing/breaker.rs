@@ -18,6 +18,9 @@ use crate::balance::{
 /// The part of its time that a peer is left out for at least, when another is to be: it is asked sooner then.
 const SOONEST: u32 = 10;
 
+/// With every how many failures a suspect peer asks again to be left out.
+const SUSPECTED: u64 = 4;
+
 /// What leads a peer from one state to another.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -43,6 +46,10 @@ impl Standing {
             return;
         }
         reset(&self.heads);
+        if self.has(flag::SUSPECT) {
+            self.clear(flag::SUSPECT);
+            self.tell(State::Suspect, None, None, rules);
+        }
         if let Some(rate) = rules.breaker.success_rate {
             self.rate.good(rate.window, self.ms(Instant::now()));
         }
@@ -68,19 +75,21 @@ impl Standing {
             self.clear(flag::HALF_OPEN);
             true
         } else {
-            self.trips(&mut ledger, fault, now, rules) && self.leave_rotation(now, rules)
+            // To ask again with each failure would be much, where there are many peers.
+            let asks = !self.has(flag::SUSPECT) || ledger.failures % SUSPECTED == 0;
+            if !self.trips(&mut ledger, fault, now, rules) || !asks {
+                return;
+            }
+            self.leave_rotation(now, rules)
         };
-        if !opens {
-            return;
-        }
-        let out_for = self.opened(&mut ledger, now, rules);
+        let out_for = opens.then(|| self.opened(&mut ledger, now, rules));
         drop(ledger);
-        self.tell(before, Some(fault), Some(out_for), rules);
+        self.tell(before, Some(fault), out_for, rules);
     }
 
     /// An active health check failed.
-    pub(in crate::balance) fn missed_check(&self) {
-        self.ledger().last_failure = Some((Fault::Check, Instant::now()));
+    pub(in crate::balance) fn missed_check(&self, fault: Fault) {
+        self.ledger().last_failure = Some((fault, Instant::now()));
     }
 
     /// A checker has found it down, or takes that back. With several, it is down while one of them finds it so.
@@ -106,9 +115,11 @@ impl Standing {
         if changed && !down {
             self.closed(&mut ledger);
         }
+        let fault = ledger.last_failure.map(|(fault, _)| fault);
+        let fault = fault.filter(|fault| down && fault.is_of_check());
         drop(ledger);
         if changed {
-            self.tell(before, down.then_some(Fault::Check), None, rules);
+            self.tell(before, fault, None, rules);
         }
     }
 
@@ -164,6 +175,7 @@ impl Standing {
         };
         let opens = siblings.spare(self, rules, &mut || self.set(flag::OPEN));
         if !opens {
+            self.set(flag::SUSPECT);
             siblings.hasten(self.ms(now), rules.breaker.open_for / SOONEST);
         }
         opens
@@ -197,7 +209,7 @@ impl Standing {
         ledger.recent.clear();
         self.rate.forget();
         self.epoch.fetch_add(1, Relaxed);
-        self.clear(flag::SLOW);
+        self.clear(flag::SLOW | flag::SUSPECT);
         let period = breaker.period(ledger.openings_in_row);
         let until = now
             .checked_add(period)

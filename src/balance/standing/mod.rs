@@ -61,12 +61,14 @@ mod flag {
     pub(super) const DOWN: u8 = 4;
     pub(super) const SLOW: u8 = 8;
     pub(super) const LEAVING: u8 = 16;
+    pub(super) const SUSPECT: u8 = 32;
 
     pub(super) const OUT: u8 = OPEN | HALF_OPEN;
     pub(super) const UNWELL: u8 = OUT | DOWN;
 }
 
-/// The smallest share of its traffic that a peer is given when it starts slowly, as in Envoy.
+/// The smallest share of its traffic that a peer is given when it starts slowly, as in Envoy; and the share of one that
+/// would be left out, were there not too many already.
 const SLOWEST: f64 = 0.1;
 
 /// Whether a peer may be given a request.
@@ -124,6 +126,7 @@ impl Standing {
             _ if flags & flag::DOWN != 0 => State::Down,
             _ if flags & flag::OPEN != 0 => State::Open,
             _ if flags & flag::HALF_OPEN != 0 => State::HalfOpen,
+            _ if flags & flag::SUSPECT != 0 => State::Suspect,
             _ => State::Closed,
         }
     }
@@ -152,6 +155,9 @@ impl Standing {
             return Availability::Due {
                 overdue: waited >= rules.breaker.open_for,
             };
+        }
+        if flags & flag::SUSPECT != 0 {
+            return Availability::Slow(SLOWEST);
         }
         if rules.slow_start.is_zero() {
             self.clear(flag::SLOW);

@@ -4,20 +4,30 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn peer_goes_down_after_three_failed_checks_in_a_row_and_not_before() {
-    for act in [Act::Answer(503), Act::Answer(404), Act::Fail] {
+    for (act, fault) in [
+        (
+            Act::Answer(503),
+            Fault::CheckStatus(http::StatusCode::SERVICE_UNAVAILABLE),
+        ),
+        (
+            Act::Answer(404),
+            Fault::CheckStatus(http::StatusCode::NOT_FOUND),
+        ),
+        (Act::Fail, Fault::CheckError(FailureKind::Reset)),
+    ] {
         let (a, balance) = pair(act);
         let (balance, mut told) = heard(balance);
         let checker = run(&balance, check());
         a.after(2).await;
         assert_eq!(state(&balance, "a"), State::Closed, "{act:?}");
-        assert_eq!(last_fault(&balance, "a"), Some(Fault::Check), "{act:?}");
+        assert_eq!(last_fault(&balance, "a"), Some(fault), "{act:?}");
         assert!(told.try_recv().is_err());
         a.after(1).await;
         assert_eq!(state(&balance, "a"), State::Down, "{act:?}");
-        assert_eq!(last_fault(&balance, "a"), Some(Fault::Check), "{act:?}");
+        assert_eq!(last_fault(&balance, "a"), Some(fault), "{act:?}");
         let change = told.try_recv().unwrap();
         assert_eq!((change.peer().name(), change.to()), ("a", State::Down));
-        assert_eq!(change.fault(), Some(Fault::Check));
+        assert_eq!(change.fault(), Some(fault));
         a.after(2).await;
         assert!(told.try_recv().is_err(), "told once");
         checker.abort();
