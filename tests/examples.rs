@@ -12,6 +12,9 @@ mod circuit_breaker;
 #[path = "../examples/consistent_hash.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod consistent_hash;
+#[path = "../examples/health_status.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod health_status;
 #[path = "../examples/hedged_upload.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod hedged_upload;
@@ -27,6 +30,9 @@ mod regions;
 #[path = "../examples/routes.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod routes;
+#[path = "../examples/sessions.rs"]
+#[expect(dead_code, reason = "its `main`")]
+mod sessions;
 #[path = "../examples/tower_balance.rs"]
 #[expect(dead_code, reason = "its `main`")]
 mod tower_balance;
@@ -228,4 +234,24 @@ async fn circuit_breaker_opens_after_five_failures_and_closes_after_three_succes
         "first",
     ];
     assert_eq!(circuit_breaker::run().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn sessions_stay_but_for_those_of_servers_that_come_and_go() {
+    let [two, three, drained] = sessions::run().await.unwrap();
+    for ((before, with_c), after) in two.iter().zip(&three).zip(&drained) {
+        assert!(with_c == before || with_c == "c", "{before} {with_c}");
+        assert_eq!(after == with_c, with_c != "a", "{with_c} {after}");
+    }
+    assert!(two.contains(&"a".to_owned()) && three.contains(&"c".to_owned()));
+}
+
+#[tokio::test]
+async fn status_page_shows_the_server_that_is_down() {
+    let page = health_status::run().await.unwrap();
+    assert!(page.contains("\"state\":\"down\""), "{page}");
+    assert!(
+        page.contains("\"last_failure\":\"health check: status 500\""),
+        "{page}"
+    );
 }
