@@ -231,3 +231,15 @@ async fn repeat_at_a_peer_that_was_drained_goes_elsewhere() {
         .unwrap();
     assert_eq!(response.status(), 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn drain_is_over_when_its_peer_is_back() {
+    let (balance, handle) = Balance::with_handle([peer("a", &[Act::Hang])]);
+    let mut sending = Box::pin(send(&balance));
+    assert!(futures_util::poll!(&mut sending).is_pending());
+    let mut drain = tokio_test::task::spawn(handle.drain("a").unwrap());
+    assert!(drain.poll().is_pending());
+    handle.insert(well("a"));
+    assert!(drain.is_woken(), "nobody else would wake it");
+    assert!(drain.poll().is_ready());
+}
