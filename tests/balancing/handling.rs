@@ -243,3 +243,15 @@ async fn drain_is_over_when_its_peer_is_back() {
     assert!(drain.is_woken(), "nobody else would wake it");
     assert!(drain.poll().is_ready());
 }
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_leaves_again_and_again_is_there_once() {
+    let (balance, handle) = Balance::with_handle([peer("a", &[Act::Hang])]);
+    let mut sending = Box::pin(send(&balance));
+    assert!(futures_util::poll!(&mut sending).is_pending());
+    for _ in 0..3 {
+        handle.remove("a");
+        assert_eq!(balance.snapshot().peers.len(), 1);
+        handle.insert(well("a"));
+    }
+}
