@@ -139,7 +139,9 @@ impl<S> Set<S> {
 
 impl<S: Clone> Set<S> {
     pub(super) fn replace(&self, endpoints: impl IntoIterator<Item = Endpoint<S>>) {
-        self.update(|_| (endpoints.into_iter().collect(), ()));
+        // What makes them may use the set itself, or take its time: not while others wait for the lock.
+        let endpoints = endpoints.into_iter().collect();
+        self.update(|_| (endpoints, ()));
     }
 
     /// Replaces the peers by what is made of those that are there. One that was there before keeps its health.

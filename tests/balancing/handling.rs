@@ -255,3 +255,14 @@ async fn peer_that_leaves_again_and_again_is_there_once() {
         handle.insert(well("a"));
     }
 }
+
+#[tokio::test]
+async fn list_of_peers_may_be_made_with_the_handle_in_hand() {
+    let (balance, handle) = Balance::with_handle([well("a")]);
+    handle.replace(["b", "c"].into_iter().map(|name| {
+        handle.remove("a");
+        assert_eq!(listed(&balance), "");
+        well(name)
+    }));
+    assert_eq!(listed(&balance), "b c");
+}
