@@ -209,7 +209,7 @@ impl<S: Clone> Balance<S> {
     /// always may be, unless it is the only one or the share is 0, and one always stays, unless the share is 1.
     ///
     /// It keeps a failure that all peers share from taking all of them out at once. Where another tier keeps to it, a
-    /// whole tier may be out: its backups take over.
+    /// whole tier may be out, unless the share is 0: its backups take over.
     ///
     /// # Errors
     ///

@@ -341,3 +341,11 @@ async fn peer_of_two_tiers_may_be_out_where_another_tier_stands_without_it() {
     names(&alone, 4).await;
     assert_eq!(alone.snapshot().peers[0].ejections, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_out_where_nobody_may_be_although_backups_stand() {
+    let balance = Balance::new([peer("a", &[Act::Fail]), well("b").backup()]);
+    let balance = balance.breaker(breaker()).max_ejected(0.0).unwrap();
+    assert_eq!(names(&balance, 5).await, "- - - - -");
+    assert_eq!(state(&balance), State::Closed);
+}
