@@ -70,7 +70,7 @@ impl<B> Asked<'_, B> {
             attempt,
             clock: Clock::default(),
             draw: Cell::default(),
-            lost: Cell::default(),
+            refused: Cell::default(),
         };
         search.untried(&excluded).or_else(|| {
             let trail =
@@ -112,8 +112,8 @@ struct Search<'a, B> {
     clock: Clock,
     /// Where in a range of shares this request falls.
     draw: Cell<Option<f64>>,
-    /// A peer that another request has claimed meanwhile.
-    lost: Cell<Option<usize>>,
+    /// Whether it has not been let to ask a peer that may be well again: it asks no other.
+    refused: Cell<bool>,
 }
 
 impl<B> Search<'_, B> {
@@ -131,7 +131,9 @@ impl<B> Search<'_, B> {
             let free = match available {
                 Availability::Well => true,
                 // It is likely to fail: this is a request that can be repeated, and has not been yet.
-                Availability::Due { overdue } => first && (overdue || repeatable),
+                Availability::Due { overdue } => {
+                    first && (overdue || repeatable) && !self.refused.get()
+                }
                 Availability::Slow(share) => !first || self.draw() < share,
                 Availability::Out => false,
             };
@@ -257,19 +259,12 @@ impl<B> Search<'_, B> {
             request,
             ..
         } = self.asked;
-        // Between the look at a peer and its claim another request may have claimed it.
+        // Between the look at a peer and its claim another request may have claimed it, or it may have opened.
         for _ in 0..4 {
-            let may = |slot: &Slot| {
-                let lost = self
-                    .lost
-                    .get()
-                    .is_some_and(|lost| std::ptr::eq(slot, &self.view.slots()[lost]));
-                !lost && may(slot)
-            };
             let candidates = Candidates {
                 slots,
                 group,
-                may: &may,
+                may,
                 clock: &self.clock,
                 attempt: self.attempt,
                 method: request.method(),
@@ -295,7 +290,7 @@ impl<B> Search<'_, B> {
             if choice.probe.is_some() || standing.is_well() {
                 return Some(choice);
             }
-            self.lost.set(Some(index));
+            self.refused.set(true);
         }
         None
     }
