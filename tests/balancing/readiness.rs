@@ -135,3 +135,16 @@ async fn request_looks_at_more_peers_than_it_waits_for() {
         assert_eq!(sent.is_ready(), found, "{ready}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_starts_slowly_stands_in_for_a_busy_one() {
+    let (busy, _busy) = gate("busy", false);
+    let (balance, handle) = Balance::with_handle([busy]);
+    let balance = balance.pick(InOrder);
+    let balance = balance.slow_start(Duration::from_secs(100));
+    handle.insert(well("new"));
+    for _ in 0..20 {
+        let sending = tokio::time::timeout(Duration::from_millis(1), send(&balance));
+        assert_eq!(sending.await.expect("one is ready").unwrap(), "new");
+    }
+}
