@@ -110,7 +110,7 @@ struct Search<'a, B> {
     view: &'a View,
     attempt: u32,
     clock: Clock,
-    /// Where in a range of shares this request falls.
+    /// Which of the peers that start slowly it may go to: those whose share is above it.
     draw: Cell<Option<f64>>,
     /// Whether it has not been let to ask a peer that may be well again: it asks no other.
     refused: Cell<bool>,
@@ -203,7 +203,8 @@ impl<B> Search<'_, B> {
         let capacity = |tier: &Tier| (tier.share() / spill).min(1.0);
         let capacities = self.in_order().map(capacity);
         let whole = capacities.clone().sum::<f64>().min(1.0);
-        let mut draw = self.draw() * whole;
+        // A number of its own: who starts slowly would else have too much of one tier, and nothing of the next.
+        let mut draw = fastrand::f64() * whole;
         for (index, capacity) in capacities.enumerate() {
             if draw < capacity {
                 return index;

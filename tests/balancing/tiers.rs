@@ -222,3 +222,20 @@ async fn slow_peer_is_used_when_no_other_is_left() {
     handle.remove("a");
     assert_eq!(names(&balance, 3).await, "b b b");
 }
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_starts_slowly_has_its_part_of_what_spills_over() {
+    fastrand::seed(5);
+    let second = Duration::from_secs(1);
+    let (balance, handle) = Balance::with_handle([dead("a"), well("b"), well("c").backup()]);
+    let balance = balance.eject(1, second * 1_000).slow_start(second * 100);
+    let balance = balance.spill_over(1.0).unwrap();
+    names(&balance, 4).await;
+    handle.insert(well("d").backup());
+    tokio::time::advance(second * 50).await;
+    let names = names(&balance, 2_000).await;
+    let [b, c, d] = ["b", "c", "d"].map(|name| names.matches(name).count());
+    assert!(b.abs_diff(1_000) < 100, "{b}");
+    assert!(c.abs_diff(750) < 100, "{c}");
+    assert!(d.abs_diff(250) < 60, "{d}");
+}
