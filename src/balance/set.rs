@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     choose::{Asked, Level},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Place},
     fleet::Fleet,
     snapshot::{DiscoveryError, PeerSnapshot, Snapshot},
     standing::{Probe, Standing},
@@ -253,18 +253,17 @@ impl<S: Clone> Members<S> {
     }
 }
 
-/// By tier, within a tier by zone; zones, and the endpoints of each, in the order in which they were given.
+/// By tier, within a tier by zone; the zones of a tier, and the endpoints of each, in the order in which they were
+/// given. Those without a zone are together as well.
 fn sort<S>(endpoints: &mut [Endpoint<S>]) {
-    let mut zones: HashMap<Zone, usize> = HashMap::new();
+    let group = |place: &Place| (place.tier, place.zone.clone());
+    let mut groups: HashMap<(u32, Option<Zone>), usize> = HashMap::new();
     for endpoint in &*endpoints {
-        if let Some(zone) = &endpoint.place.zone {
-            let next = zones.len();
-            zones.entry(zone.clone()).or_insert(next);
-        }
+        let next = groups.len();
+        groups.entry(group(&endpoint.place)).or_insert(next);
     }
-    endpoints.sort_by_key(|Endpoint { place, .. }| {
-        let zone = place.zone.as_ref().and_then(|zone| zones.get(zone));
-        (place.tier, zone.copied())
+    endpoints.sort_by_cached_key(|Endpoint { place, .. }| {
+        (place.tier, groups.get(&group(place)).copied())
     });
 }
 

@@ -239,3 +239,18 @@ async fn peer_that_starts_slowly_has_its_part_of_what_spills_over() {
     assert!(c.abs_diff(750) < 100, "{c}");
     assert!(d.abs_diff(250) < 60, "{d}");
 }
+
+#[test]
+fn peers_are_in_the_order_given_but_for_those_of_one_zone() {
+    let listed = |endpoints: &[Endpoint<Peer>]| {
+        let peers = Balance::new(endpoints.to_vec()).peers();
+        let names = peers.iter().map(ToString::to_string);
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let endpoints = [well("a").zone("x"), well("b"), well("c").zone("x")];
+    assert_eq!(listed(&endpoints), "a c b");
+    let [a, b, c] = endpoints;
+    let backups = [c.zone("y").backup(), well("d").zone("x").backup()];
+    let [c, d] = backups;
+    assert_eq!(listed(&[a, b, c, d]), "a b c d");
+}
