@@ -188,3 +188,34 @@ async fn several_checkers_find_a_peer_down_while_one_of_them_does() {
     assert_eq!(state(&balance, "a"), State::Closed);
     loose.abort();
 }
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_is_down_does_not_keep_another_from_being_asked_sooner() {
+    let endpoint = |name: &'static str, check: u16, acts: &[Act]| {
+        let traffic = Balance::new([peer(name, acts)]).eject(0, Duration::ZERO);
+        let answer = move |request: Request<Body>| {
+            let traffic = traffic.clone();
+            async move {
+                if request.uri().path() == PATH {
+                    let response = Response::builder().status(check);
+                    return Ok(response.body(Body::default()).unwrap());
+                }
+                let response = traffic.oneshot(request).await.map_err(io::Error::other)?;
+                Ok::<_, io::Error>(response.map(|_| Body::default()))
+            }
+        };
+        Endpoint::new(name, Peer::new(service_fn(answer)))
+    };
+    let balance = Balance::new([
+        endpoint("down", 500, &[Act::Fail]),
+        endpoint("back", 200, &[Act::Fail, Act::Answer(200)]),
+        endpoint("gone", 200, &[Act::Fail]),
+        endpoint("well", 200, &[Act::Answer(200)]),
+    ]);
+    let balance = balance.pick(InOrder).eject(1, 60 * SECOND);
+    assert_eq!(names(&balance, 2).await, "- -");
+    let _checks = run(&balance, check());
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(state(&balance, "down"), State::Down);
+    assert_eq!(names(&balance, 3).await, "- back back");
+}
