@@ -33,7 +33,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The slots must be sorted by [`sort_key`]; groups that were there before keep their turns.
+    /// The slots must be sorted by tier, and within a tier by zone; groups that were there before keep their turns.
     pub(super) fn new(slots: Vec<Slot>, before: &Self) -> Self {
         let mut tiers = Vec::new();
         let mut start = 0;
