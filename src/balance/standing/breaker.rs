@@ -104,6 +104,9 @@ impl Standing {
         });
         // What it did before it was down says nothing of how it is now.
         if changed && !down {
+            reset(&self.bodies);
+            ledger.recent.clear();
+            self.rate.forget();
             self.closed(&mut ledger);
         }
         drop(ledger);

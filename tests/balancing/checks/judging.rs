@@ -1,3 +1,4 @@
+use tower_failover::balance::Breaker;
 use tower_failover::failure::{Classify, Evidence, FailureKind, Stage};
 
 use super::*;
@@ -218,4 +219,27 @@ async fn peer_that_is_down_does_not_keep_another_from_being_asked_sooner() {
     tokio::time::sleep(10 * SECOND).await;
     assert_eq!(state(&balance, "down"), State::Down);
     assert_eq!(names(&balance, 3).await, "- back back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaker_starts_anew_when_its_peer_is_back() {
+    let a = Checked::new("a", Act::Answer(200));
+    let backup = Checked::new("b", Act::Answer(200)).endpoint().backup();
+    let balance = Balance::new([a.endpoint(), backup]);
+    // Its traffic is answered with what counts as a failure here.
+    let breaker = Breaker::new().failures_within(3, 1_000 * SECOND);
+    let balance = balance.breaker(breaker.failures(0).statuses("200".parse().unwrap()));
+    let _checks = run(&balance, check());
+    assert_eq!(names(&balance, 2).await, "a a");
+    a.tell(Act::Fail);
+    a.after(3).await;
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!(state(&balance, "a"), State::Down);
+    a.tell(Act::Answer(200));
+    a.after(2).await;
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!(names(&balance, 2).await, "a a");
+    assert_eq!(state(&balance, "a"), State::Closed);
+    assert_eq!(names(&balance, 1).await, "a");
+    assert_eq!(state(&balance, "a"), State::Open);
 }
