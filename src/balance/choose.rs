@@ -163,25 +163,32 @@ impl<B> Search<'_, B> {
         if asked.inner && relented == Relented::No {
             return None;
         }
-        let pick = |may: &dyn Fn(&Slot) -> bool| {
-            let may = |slot: &Slot| !asked.passed.contains(slot.peer()) && may(slot);
-            self.at(Level::Tried, self.in_order(), &may)
-        };
-        let tried = Tried::of(trail);
+        let slots = self.view.slots();
+        let pick = |may: &dyn Fn(&Slot) -> bool| self.at(Level::Tried, self.in_order(), may);
+        let tried = Tried::of(trail, asked.passed);
         if asked.inner && relented == Relented::Rested {
-            return tried.pick_rested(self.view.slots(), pick);
+            return tried.pick_rested(slots, pick);
         }
-        if !asked.inner && !tried.knows_any(self.view.slots()) {
-            // They are balancers: each is asked again, for a peer that was tried.
+        if !asked.inner && self.has_balancers(trail) {
+            if let Some(choice) = tried.pick_other(slots, pick) {
+                return Some(choice);
+            }
+            // Each is asked again, for a peer that was tried.
             while trail.relent_further() {
                 let excluded = trail.excluded();
                 if let Some(choice) = self.untried(&excluded) {
                     return Some(choice);
                 }
             }
-            return None;
         }
-        tried.pick(self.view.slots(), pick)
+        tried.pick(slots, pick)
+    }
+
+    /// Whether any of its peers is a balancer that has nobody left.
+    fn has_balancers(&self, trail: &Trail) -> bool {
+        let exhausted = trail.exhausted();
+        let mut slots = self.view.slots().iter();
+        !exhausted.is_empty() && slots.any(|slot| exhausted.contains(slot.peer()))
     }
 
     fn in_order(&self) -> impl Iterator<Item = &Tier> + Clone {
