@@ -78,6 +78,14 @@ impl<S> Set<S> {
         slots.map(|slot| slot.peer().clone()).collect()
     }
 
+    /// What is known of a peer that is in the set.
+    pub(super) fn standing(&self, peer: &str) -> Option<Arc<Standing>> {
+        let members = self.members.load();
+        let mut slots = members.view.slots().iter();
+        let slot = slots.find(|slot| slot.peer().name() == peer)?;
+        Some(Arc::clone(&slot.standing))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.load().services.is_empty()
     }
