@@ -18,8 +18,8 @@ use crate::trail::{Peer, Relented, Trail};
 /// How far down the list of those that would be best a choice was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
-    /// A peer that is well, of a tier that is well enough; one that starts slowly or may be well again only now
-    /// and then.
+    /// A peer that is well, of a tier that is well enough; one that may be well again only now and then, and one
+    /// that starts slowly as well, unless nobody else of its tier is there.
     Best,
     /// Any peer that is well.
     Well,
@@ -142,10 +142,17 @@ impl<B> Search<'_, B> {
         let fit = |tier: &Tier| tier.share() >= rules.panic;
         let panics = rules.panic > 0.0 && !self.view.tiers().iter().any(fit);
         if !panics {
-            if let Some(choice) = self.at(Level::Best, self.fitting(fit), &best) {
-                return Some(choice);
-            }
             let well = |slot: &Slot| slot.standing.is_well() && untried(slot);
+            for tier in self.fitting(fit) {
+                let mut choice = self.at(Level::Best, [tier], &best);
+                if choice.is_none() && tier.well() > 0 {
+                    // Those that start slowly: nobody else of their tier is there for their part.
+                    choice = self.at(Level::Best, [tier], &well);
+                }
+                if choice.is_some() {
+                    return choice;
+                }
+            }
             if let Some(choice) = self.at(Level::Well, self.in_order(), &well) {
                 return Some(choice);
             }
@@ -230,7 +237,7 @@ impl<B> Search<'_, B> {
     fn at<'t>(
         &'t self,
         level: Level,
-        tiers: impl Iterator<Item = &'t Tier>,
+        tiers: impl IntoIterator<Item = &'t Tier>,
         may: &dyn Fn(&Slot) -> bool,
     ) -> Option<Choice> {
         if level > self.asked.down_to {

@@ -250,7 +250,8 @@ impl<S: Clone> Balance<S> {
     }
 
     /// Gives a peer that has just come, or is well again, only part of its traffic at first: from a tenth of it
-    /// to all of it within this time. By default it has all of it at once.
+    /// to all of it within this time. By default it has all of it at once. The rest is for the others of its tier;
+    /// where there are none, it has all.
     #[must_use]
     pub fn slow_start(mut self, period: Duration) -> Self {
         self.rules().slow_start = period;

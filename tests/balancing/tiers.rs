@@ -254,3 +254,13 @@ fn peers_are_in_the_order_given_but_for_those_of_one_zone() {
     let [c, d] = backups;
     assert_eq!(listed(&[a, b, c, d]), "a b c d");
 }
+
+#[tokio::test(start_paused = true)]
+async fn backup_does_not_stand_in_for_peers_that_start_slowly() {
+    fastrand::seed(7);
+    let (balance, handle) = Balance::with_handle([well("a"), well("backup").backup()]);
+    let balance = balance.slow_start(Duration::from_secs(100));
+    handle.insert(well("b"));
+    handle.remove("a");
+    assert_eq!(names(&balance, 9).await, ["b"; 9].join(" "));
+}
