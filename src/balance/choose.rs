@@ -18,8 +18,8 @@ use crate::trail::{Peer, Relented, Trail};
 /// How far down the list of those that would be best a choice was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
-    /// A peer that is well, of a tier that is well enough; one that starts slowly or may be well again only now
-    /// and then.
+    /// A peer that is well, of a tier that is well enough; one that may be well again only now and then, and one
+    /// that starts slowly as well, unless nobody else of its tier is there.
     Best,
     /// Any peer that is well.
     Well,
@@ -69,7 +69,7 @@ impl<B> Asked<'_, B> {
             attempt,
             clock: Clock::default(),
             draw: Cell::default(),
-            lost: Cell::default(),
+            refused: Cell::default(),
         };
         search.untried(&excluded).or_else(|| {
             let trail =
@@ -109,10 +109,10 @@ struct Search<'a, B> {
     view: &'a View,
     attempt: u32,
     clock: Clock,
-    /// Where in a range of shares this request falls.
+    /// Which of the peers that start slowly it may go to: those whose share is above it.
     draw: Cell<Option<f64>>,
-    /// A peer that another request has claimed meanwhile.
-    lost: Cell<Option<usize>>,
+    /// Whether it has not been let to ask a peer that may be well again: it asks no other.
+    refused: Cell<bool>,
 }
 
 impl<B> Search<'_, B> {
@@ -130,8 +130,10 @@ impl<B> Search<'_, B> {
             let free = match available {
                 Availability::Well => true,
                 // It is likely to fail: this is a request that can be repeated, and has not been yet.
-                Availability::Due { overdue } => first && (overdue || repeatable),
-                Availability::Slow(share) => !first || self.draw() < share,
+                Availability::Due { overdue } => {
+                    first && (overdue || repeatable) && !self.refused.get()
+                }
+                Availability::Slow(share) => self.draw() < share,
                 Availability::Out => false,
             };
             free && untried(slot)
@@ -139,10 +141,17 @@ impl<B> Search<'_, B> {
         let fit = |tier: &Tier| tier.share() >= panic;
         let panics = panic > 0.0 && !self.view.tiers().iter().any(fit);
         if !panics {
-            if let Some(choice) = self.at(Level::Best, self.fitting(fit), &best) {
-                return Some(choice);
-            }
             let well = |slot: &Slot| slot.standing.is_well() && untried(slot);
+            for tier in self.fitting(fit) {
+                let mut choice = self.at(Level::Best, [tier], &best);
+                if choice.is_none() && tier.well() > 0 {
+                    // Those that start slowly: nobody else of their tier is there for their part.
+                    choice = self.at(Level::Best, [tier], &well);
+                }
+                if choice.is_some() {
+                    return choice;
+                }
+            }
             if let Some(choice) = self.at(Level::Well, self.in_order(), &well) {
                 return Some(choice);
             }
@@ -160,25 +169,32 @@ impl<B> Search<'_, B> {
         if asked.inner && relented == Relented::No {
             return None;
         }
-        let pick = |may: &dyn Fn(&Slot) -> bool| {
-            let may = |slot: &Slot| !asked.passed.contains(slot.peer()) && may(slot);
-            self.at(Level::Tried, self.in_order(), &may)
-        };
-        let tried = Tried::of(trail);
+        let slots = self.view.slots();
+        let pick = |may: &dyn Fn(&Slot) -> bool| self.at(Level::Tried, self.in_order(), may);
+        let tried = Tried::of(trail, asked.passed);
         if asked.inner && relented == Relented::Rested {
-            return tried.pick_rested(self.view.slots(), pick);
+            return tried.pick_rested(slots, pick);
         }
-        if !asked.inner && !tried.knows_any(self.view.slots()) {
-            // They are balancers: each is asked again, for a peer that was tried.
+        if !asked.inner && self.has_balancers(trail) {
+            if let Some(choice) = tried.pick_other(slots, pick) {
+                return Some(choice);
+            }
+            // Each is asked again, for a peer that was tried.
             while trail.relent_further() {
                 let excluded = trail.excluded();
                 if let Some(choice) = self.untried(&excluded) {
                     return Some(choice);
                 }
             }
-            return None;
         }
-        tried.pick(self.view.slots(), pick)
+        tried.pick(slots, pick)
+    }
+
+    /// Whether any of its peers is a balancer that has nobody left.
+    fn has_balancers(&self, trail: &Trail) -> bool {
+        let exhausted = trail.exhausted();
+        let mut slots = self.view.slots().iter();
+        !exhausted.is_empty() && slots.any(|slot| exhausted.contains(slot.peer()))
     }
 
     fn in_order(&self) -> impl Iterator<Item = &Tier> + Clone {
@@ -200,7 +216,8 @@ impl<B> Search<'_, B> {
         let capacity = |tier: &Tier| (tier.share() / spill).min(1.0);
         let capacities = self.in_order().map(capacity);
         let whole = capacities.clone().sum::<f64>().min(1.0);
-        let mut draw = self.draw() * whole;
+        // A number of its own: who starts slowly would else have too much of one tier, and nothing of the next.
+        let mut draw = fastrand::f64() * whole;
         for (index, capacity) in capacities.enumerate() {
             if draw < capacity {
                 return index;
@@ -219,7 +236,7 @@ impl<B> Search<'_, B> {
     fn at<'t>(
         &'t self,
         level: Level,
-        tiers: impl Iterator<Item = &'t Tier>,
+        tiers: impl IntoIterator<Item = &'t Tier>,
         may: &dyn Fn(&Slot) -> bool,
     ) -> Option<Choice> {
         if level > self.asked.down_to {
@@ -253,19 +270,12 @@ impl<B> Search<'_, B> {
         let Asked {
             settings, request, ..
         } = self.asked;
-        // Between the look at a peer and its claim another request may have claimed it.
+        // Between the look at a peer and its claim another request may have claimed it, or it may have opened.
         for _ in 0..4 {
-            let may = |slot: &Slot| {
-                let lost = self
-                    .lost
-                    .get()
-                    .is_some_and(|lost| std::ptr::eq(slot, &self.view.slots()[lost]));
-                !lost && may(slot)
-            };
             let candidates = Candidates {
                 slots,
                 group,
-                may: &may,
+                may,
                 clock: &self.clock,
                 attempt: self.attempt,
                 method: request.method(),
@@ -294,7 +304,7 @@ impl<B> Search<'_, B> {
             if choice.probe.is_some() || standing.is_well() {
                 return Some(choice);
             }
-            self.lost.set(Some(index));
+            self.refused.set(true);
         }
         None
     }

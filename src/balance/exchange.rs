@@ -131,7 +131,14 @@ impl Exchange {
     fn charge(&self, fault: Fault) {
         self.standing
             .failed(fault, self.epoch, &self.settings.rules);
-        self.measure(PENALTY);
+        match fault {
+            // How long it went on before says nothing of how long a response takes.
+            Fault::Body if self.began.is_some() => {
+                self.standing.measure(PENALTY, Instant::now());
+            }
+            Fault::Body => {}
+            _ => self.measure(PENALTY),
+        }
     }
 
     fn measure(&self, least: Duration) {

@@ -58,7 +58,8 @@ impl Fleet {
     /// Peers that are no longer in the set: they are remembered while they have something to do.
     pub(super) fn part_with(&self, gone: Vec<Arc<Standing>>) {
         let mut leaving = lock(&self.leaving);
-        leaving.retain(|standing| standing.strong_count() > 0);
+        // One that came back, and is to go again, would else be there twice.
+        leaving.retain(|standing| standing.upgrade().is_some_and(|one| one.is_leaving()));
         for standing in gone {
             standing.set_leaving(true);
             leaving.push(Arc::downgrade(&standing));

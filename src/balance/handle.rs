@@ -65,20 +65,22 @@ impl<S: Clone> Handle<S> {
 
     /// Takes a peer out: it finishes what it has, and is given no more. Returns whether it was there.
     pub fn remove(&self, peer: &str) -> bool {
-        self.set.update(|mut endpoints| {
-            let before = endpoints.len();
-            endpoints.retain(|endpoint| endpoint.peer().name() != peer);
-            let found = endpoints.len() < before;
-            (endpoints, found)
-        })
+        self.take(peer).is_some()
     }
 
     /// Takes a peer out, as [`remove`](Self::remove) does, and returns what tells when it has finished. `None`: there
     /// is no such peer.
     pub fn drain(&self, peer: &str) -> Option<Drain> {
-        let mut endpoints = self.set.endpoints().into_iter();
-        let (standing, _) = endpoints.find(|(standing, _)| standing.peer().name() == peer)?;
-        self.remove(peer).then(|| Drain::new(standing))
+        self.take(peer).map(Drain::new)
+    }
+
+    fn take(&self, peer: &str) -> Option<Arc<Standing>> {
+        self.set.update(|mut endpoints| {
+            // Found in the same update: meanwhile another of its name could take its place.
+            let standing = self.set.standing(peer);
+            endpoints.retain(|endpoint| endpoint.peer().name() != peer);
+            (endpoints, standing)
+        })
     }
 }
 

@@ -216,7 +216,7 @@ impl<S: Clone> Balance<S> {
     /// attempts, and the peer that was out longest is asked sooner whether it is well.
     ///
     /// It keeps a failure that all peers share from taking all of them out at once. Where another tier keeps to it, a
-    /// whole tier may be out: its backups take over.
+    /// whole tier may be out, unless the share is 0: its backups take over.
     ///
     /// # Errors
     ///
@@ -257,7 +257,8 @@ impl<S: Clone> Balance<S> {
     }
 
     /// Gives a peer that has just come, or is well again, only part of its traffic at first: from a tenth of it
-    /// to all of it within this time. By default it has all of it at once.
+    /// to all of it within this time. By default it has all of it at once. The rest is for the others of its tier;
+    /// where there are none, it has all.
     #[must_use]
     pub fn slow_start(mut self, period: Duration) -> Self {
         self.rules().slow_start = period;

@@ -63,8 +63,10 @@ impl<S> Readying<S> {
         let mut passed: Vec<_> = awaited
             .map(|chosen| chosen.standing.peer().clone())
             .collect();
+        // One that starts slowly is well: it is better than one that is busy.
+        let down_to = first.level.max(Level::Well);
         while passed.len() < MOST_LOOKED_AT {
-            let Some(mut next) = choose(&passed, first.level) else {
+            let Some(mut next) = choose(&passed, down_to) else {
                 break;
             };
             if let Poll::Ready(readied) = next.service.poll_ready(cx) {

@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     choose::{Asked, Level},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Place},
     fleet::Fleet,
     snapshot::{DiscoveryError, PeerSnapshot, Snapshot},
     standing::{Probe, Siblings, Standing},
@@ -89,6 +89,14 @@ impl<S> Set<S> {
         slots.map(|slot| slot.peer().clone()).collect()
     }
 
+    /// What is known of a peer that is in the set.
+    pub(super) fn standing(&self, peer: &str) -> Option<Arc<Standing>> {
+        let members = self.members.load();
+        let mut slots = members.view.slots().iter();
+        let slot = slots.find(|slot| slot.peer().name() == peer)?;
+        Some(Arc::clone(&slot.standing))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.members.load().services.is_empty()
     }
@@ -150,7 +158,9 @@ impl<S> Set<S> {
 
 impl<S: Clone> Set<S> {
     pub(super) fn replace(&self, endpoints: impl IntoIterator<Item = Endpoint<S>>) {
-        self.update(|_| (endpoints.into_iter().collect(), ()));
+        // What makes them may use the set itself, or take its time: not while others wait for the lock.
+        let endpoints = endpoints.into_iter().collect();
+        self.update(|_| (endpoints, ()));
     }
 
     /// Replaces the peers by what is made of those that are there. One that was there before keeps its health.
@@ -270,18 +280,17 @@ impl<S: Clone> Members<S> {
     }
 }
 
-/// By tier, within a tier by zone; zones, and the endpoints of each, in the order in which they were given.
+/// By tier, within a tier by zone; the zones of a tier, and the endpoints of each, in the order in which they were
+/// given. Those without a zone are together as well.
 fn sort<S>(endpoints: &mut [Endpoint<S>]) {
-    let mut zones: HashMap<Zone, usize> = HashMap::new();
+    let group = |place: &Place| (place.tier, place.zone.clone());
+    let mut groups: HashMap<(u32, Option<Zone>), usize> = HashMap::new();
     for endpoint in &*endpoints {
-        if let Some(zone) = &endpoint.place.zone {
-            let next = zones.len();
-            zones.entry(zone.clone()).or_insert(next);
-        }
+        let next = groups.len();
+        groups.entry(group(&endpoint.place)).or_insert(next);
     }
-    endpoints.sort_by_key(|Endpoint { place, .. }| {
-        let zone = place.zone.as_ref().and_then(|zone| zones.get(zone));
-        (place.tier, zone.copied())
+    endpoints.sort_by_cached_key(|Endpoint { place, .. }| {
+        (place.tier, groups.get(&group(place)).copied())
     });
 }
 

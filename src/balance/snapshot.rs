@@ -26,9 +26,9 @@ pub struct Snapshot {
 pub struct PeerSnapshot {
     /// Which one it is.
     pub peer: Peer,
-    /// Its tier, its zone and its weight; none when it is no longer in the set.
+    /// Its tier; none when it is no longer in the set.
     pub tier: Option<u32>,
-    /// Its zone, if it has one.
+    /// Its zone, if it has one and is still in the set.
     pub zone: Option<Zone>,
     /// Its weight, from 1 to 1000; 0 when it is no longer in the set.
     pub weight: u32,

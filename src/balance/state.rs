@@ -129,6 +129,9 @@ impl StateChange {
 ///
 /// Closures are: `|change: &StateChange| …`. It is called by whichever task noticed, outside all locks, and must not
 /// block. Changes of one peer come in order, but for those that happen at the same moment.
+///
+/// Updates of the set are not told of, nor is anything of a peer that was taken out: to whom it may matter, who made
+/// the update knows.
 pub trait OnStateChange: Send + Sync {
     /// A peer's state has changed.
     fn on_state_change(&self, change: &StateChange);

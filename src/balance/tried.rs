@@ -7,21 +7,19 @@ pub(super) struct Tried {
     visits: Vec<Peer>,
     /// Those that asked to be left alone for longer.
     resting: Vec<Peer>,
+    /// Those that are of no use to it: they were found not ready, or have nobody left.
+    left_out: Vec<Peer>,
 }
 
 impl Tried {
-    pub(super) fn of(trail: &Trail) -> Self {
+    pub(super) fn of(trail: &Trail, passed: &[Peer]) -> Self {
         let visits = trail.peers();
         let is_resting = |peer: &&Peer| trail.is_resting(peer);
         Self {
             resting: visits.iter().filter(is_resting).cloned().collect(),
             visits,
+            left_out: [passed, &trail.exhausted()].concat(),
         }
-    }
-
-    /// Whether any of these was tried.
-    pub(super) fn knows_any(&self, slots: &[Slot]) -> bool {
-        slots.iter().any(|slot| self.visits.contains(slot.peer()))
     }
 
     /// The conditions on the next peer, the strictest first: it is well, did not ask to be left alone, is
@@ -34,8 +32,8 @@ impl Tried {
         self.pick_rested(slots, &pick)
             .or_else(|| self.least(slots, &pick, |_| true))
             // A strategy may want none of those.
-            .or_else(|| pick(&|slot| self.is_rested(slot)))
-            .or_else(|| pick(&|_| true))
+            .or_else(|| pick(&|slot| self.is_rested(slot) && !self.is_left_out(slot)))
+            .or_else(|| pick(&|slot| !self.is_left_out(slot)))
     }
 
     /// The same, but none that asked to be left alone.
@@ -44,11 +42,20 @@ impl Tried {
         slots: &[Slot],
         pick: impl Fn(&dyn Fn(&Slot) -> bool) -> Option<R>,
     ) -> Option<R> {
+        self.pick_other(slots, &pick)
+            .or_else(|| self.least(slots, &pick, |slot| self.is_rested(slot)))
+    }
+
+    /// The same, but not the last one.
+    pub(super) fn pick_other<R>(
+        &self,
+        slots: &[Slot],
+        pick: impl Fn(&dyn Fn(&Slot) -> bool) -> Option<R>,
+    ) -> Option<R> {
         let other = |slot: &Slot| self.is_rested(slot) && self.visits.last() != Some(slot.peer());
         let well = |slot: &Slot| slot.standing.is_well() && other(slot);
         self.least(slots, &pick, well)
             .or_else(|| self.least(slots, &pick, other))
-            .or_else(|| self.least(slots, &pick, |slot| self.is_rested(slot)))
     }
 
     /// Picks among those that were tried least of those that may be picked.
@@ -58,6 +65,7 @@ impl Tried {
         pick: impl Fn(&dyn Fn(&Slot) -> bool) -> Option<R>,
         may: impl Fn(&Slot) -> bool,
     ) -> Option<R> {
+        let may = |slot: &Slot| may(slot) && !self.is_left_out(slot);
         let may_be_picked = slots.iter().filter(|slot| may(slot));
         let least = may_be_picked.map(|slot| self.count(slot)).min()?;
         pick(&|slot| may(slot) && self.count(slot) == least)
@@ -65,6 +73,10 @@ impl Tried {
 
     fn is_rested(&self, slot: &Slot) -> bool {
         !self.resting.contains(slot.peer())
+    }
+
+    fn is_left_out(&self, slot: &Slot) -> bool {
+        self.left_out.contains(slot.peer())
     }
 
     fn count(&self, slot: &Slot) -> usize {

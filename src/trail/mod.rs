@@ -266,6 +266,12 @@ impl Trail {
         excluded
     }
 
+    /// The peers that are balancers, and have nobody left for the request.
+    #[cfg(feature = "balance")]
+    pub(crate) fn exhausted(&self) -> Vec<Peer> {
+        self.record().exhausted.clone()
+    }
+
     /// The balancer that is behind `peer`, if it has been seen to be one.
     #[cfg(feature = "balance")]
     pub(crate) fn roster_behind(&self, peer: &Peer) -> Option<Arc<dyn Roster>> {

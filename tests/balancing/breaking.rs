@@ -370,3 +370,24 @@ async fn peer_of_two_tiers_may_be_out_where_another_tier_stands_without_it() {
     names(&alone, 4).await;
     assert_eq!(alone.snapshot().peers[0].ejections, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_out_where_nobody_may_be_although_backups_stand() {
+    let balance = Balance::new([peer("a", &[Act::Fail]), well("b").backup()]);
+    let balance = balance.breaker(breaker()).max_ejected(0.0).unwrap();
+    assert_eq!(names(&balance, 5).await, "- - - - -");
+    assert_eq!(state(&balance), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn request_that_may_not_ask_who_is_well_again_goes_to_a_well_peer_of_the_same_tier() {
+    let sick = ["a", "b", "c"].map(|name| peer(name, &[Act::Fail, Act::Fail, Act::Hang]));
+    let peers = sick.into_iter().chain([well("d"), well("e").backup()]);
+    let balance = Balance::new(peers).pick(InOrder).breaker(breaker());
+    let balance = balance.max_ejected(1.0).unwrap();
+    assert_eq!(names(&balance, 7).await, "- - - - - - d");
+    tokio::time::advance(PERIOD).await;
+    let mut probe = Box::pin(send(&balance));
+    assert!(futures_util::poll!(&mut probe).is_pending());
+    assert_eq!(names(&balance, 3).await, "d d d");
+}

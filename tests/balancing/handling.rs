@@ -231,3 +231,38 @@ async fn repeat_at_a_peer_that_was_drained_goes_elsewhere() {
         .unwrap();
     assert_eq!(response.status(), 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn drain_is_over_when_its_peer_is_back() {
+    let (balance, handle) = Balance::with_handle([peer("a", &[Act::Hang])]);
+    let mut sending = Box::pin(send(&balance));
+    assert!(futures_util::poll!(&mut sending).is_pending());
+    let mut drain = tokio_test::task::spawn(handle.drain("a").unwrap());
+    assert!(drain.poll().is_pending());
+    handle.insert(well("a"));
+    assert!(drain.is_woken(), "nobody else would wake it");
+    assert!(drain.poll().is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_leaves_again_and_again_is_there_once() {
+    let (balance, handle) = Balance::with_handle([peer("a", &[Act::Hang])]);
+    let mut sending = Box::pin(send(&balance));
+    assert!(futures_util::poll!(&mut sending).is_pending());
+    for _ in 0..3 {
+        handle.remove("a");
+        assert_eq!(balance.snapshot().peers.len(), 1);
+        handle.insert(well("a"));
+    }
+}
+
+#[tokio::test]
+async fn list_of_peers_may_be_made_with_the_handle_in_hand() {
+    let (balance, handle) = Balance::with_handle([well("a")]);
+    handle.replace(["b", "c"].into_iter().map(|name| {
+        handle.remove("a");
+        assert_eq!(listed(&balance), "");
+        well(name)
+    }));
+    assert_eq!(listed(&balance), "b c");
+}

@@ -145,3 +145,23 @@ async fn whether_another_peer_is_left_is_known_across_regions() {
     assert_eq!(path(layer, &regions).await, "e1 e2 w1");
     assert_eq!(*seen.lock().unwrap(), [Some(true), Some(true), Some(false)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn tried_peers_are_used_in_turn_where_only_some_are_behind_a_balancer() {
+    let sent = |east: &'static [u16], west: &'static [u16]| async move {
+        let east = region([host("e1", east)]);
+        let empty = |response: Response<ResponseBody<Body>>| response.map(|_| Body::default());
+        let east = Endpoint::new("east", Replayed::new(east.map_response(empty)));
+        let all = Balance::new([host("w1", west), east]).pick(InOrder);
+        let service = layer(reusing(), 4).layer(all.eject(0, Duration::ZERO));
+        let request = Request::new(Full::<Bytes>::default());
+        let response = service.oneshot(request).await.unwrap();
+        let report = Report::of(response.extensions()).unwrap();
+        let attempts = report.attempts().iter();
+        let peers = attempts.map(|tried| tried.peer().unwrap().to_string());
+        peers.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(sent(&[503], &[503]).await, "w1 e1 w1 e1");
+    assert_eq!(sent(&[503], &[503, 200]).await, "w1 e1 w1");
+    assert_eq!(sent(&[503, 200], &[1503]).await, "w1 e1 e1");
+}

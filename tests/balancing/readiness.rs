@@ -3,8 +3,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use tower::Service;
-use tower_failover::balance::InOrder;
+use tower::{Layer, Service};
+use tower_failover::{
+    FailoverLayer, ReplayBody, balance::InOrder, limits::Backoff, policy::Standard, report::Report,
+};
 
 use crate::*;
 
@@ -134,4 +136,62 @@ async fn request_looks_at_more_peers_than_it_waits_for() {
         let sent = futures_util::poll!(Box::pin(send(&balance)));
         assert_eq!(sent.is_ready(), found, "{ready}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_starts_slowly_stands_in_for_a_busy_one() {
+    let (busy, _busy) = gate("busy", false);
+    let (balance, handle) = Balance::with_handle([busy]);
+    let balance = balance.pick(InOrder);
+    let balance = balance.slow_start(Duration::from_secs(100));
+    handle.insert(well("new"));
+    for _ in 0..20 {
+        let sending = tokio::time::timeout(Duration::from_millis(1), send(&balance));
+        assert_eq!(sending.await.expect("one is ready").unwrap(), "new");
+    }
+}
+
+/// Answers 503, and is never ready again if it is told so.
+#[derive(Clone)]
+struct Tired {
+    name: &'static str,
+    tires: bool,
+    gone: Arc<AtomicBool>,
+}
+
+impl Service<Request<ReplayBody<Body>>> for Tired {
+    type Response = Response<Body>;
+    type Error = io::Error;
+    type Future = std::future::Ready<io::Result<Response<Body>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.gone.load(Ordering::SeqCst) {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn call(&mut self, _: Request<ReplayBody<Body>>) -> Self::Future {
+        self.gone.store(self.tires, Ordering::SeqCst);
+        let response = Response::builder().status(503).header("name", self.name);
+        std::future::ready(Ok(response.body(Body::default()).unwrap()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tried_peer_that_is_not_ready_does_not_hide_who_of_the_others_was_tried_least() {
+    let peers = [("a", true), ("b", false), ("c", false)].map(|(name, tires)| {
+        let gone = Arc::default();
+        Endpoint::new(name, Tired { name, tires, gone })
+    });
+    let balance = Balance::new(peers).pick(InOrder).eject(0, Duration::ZERO);
+    let policy = Standard::default().reuse_tried(true).backoff(Backoff::NONE);
+    let layer = FailoverLayer::new(policy).max_attempts(7).without_budget();
+    let response = layer.layer(balance).oneshot(Request::new(Body::default()));
+    let response = response.await.unwrap();
+    let report = Report::of(response.extensions()).unwrap();
+    let attempts = report.attempts().iter();
+    let peers = attempts.map(|tried| tried.peer().unwrap().to_string());
+    assert_eq!(peers.collect::<Vec<_>>().join(" "), "a b c b c b c");
 }

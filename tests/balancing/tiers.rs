@@ -222,3 +222,45 @@ async fn slow_peer_is_used_when_no_other_is_left() {
     handle.remove("a");
     assert_eq!(names(&balance, 3).await, "b b b");
 }
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_starts_slowly_has_its_part_of_what_spills_over() {
+    fastrand::seed(5);
+    let second = Duration::from_secs(1);
+    let (balance, handle) = Balance::with_handle([dead("a"), well("b"), well("c").backup()]);
+    let balance = balance.eject(1, second * 1_000).slow_start(second * 100);
+    let balance = balance.spill_over(1.0).unwrap();
+    names(&balance, 4).await;
+    handle.insert(well("d").backup());
+    tokio::time::advance(second * 50).await;
+    let names = names(&balance, 2_000).await;
+    let [b, c, d] = ["b", "c", "d"].map(|name| names.matches(name).count());
+    assert!(b.abs_diff(1_000) < 100, "{b}");
+    assert!(c.abs_diff(750) < 100, "{c}");
+    assert!(d.abs_diff(250) < 60, "{d}");
+}
+
+#[test]
+fn peers_are_in_the_order_given_but_for_those_of_one_zone() {
+    let listed = |endpoints: &[Endpoint<Peer>]| {
+        let peers = Balance::new(endpoints.to_vec()).peers();
+        let names = peers.iter().map(ToString::to_string);
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let endpoints = [well("a").zone("x"), well("b"), well("c").zone("x")];
+    assert_eq!(listed(&endpoints), "a c b");
+    let [a, b, c] = endpoints;
+    let backups = [c.zone("y").backup(), well("d").zone("x").backup()];
+    let [c, d] = backups;
+    assert_eq!(listed(&[a, b, c, d]), "a b c d");
+}
+
+#[tokio::test(start_paused = true)]
+async fn backup_does_not_stand_in_for_peers_that_start_slowly() {
+    fastrand::seed(7);
+    let (balance, handle) = Balance::with_handle([well("a"), well("backup").backup()]);
+    let balance = balance.slow_start(Duration::from_secs(100));
+    handle.insert(well("b"));
+    handle.remove("a");
+    assert_eq!(names(&balance, 9).await, ["b"; 9].join(" "));
+}

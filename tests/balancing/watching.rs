@@ -1,3 +1,5 @@
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
 use tower_failover::{
     balance::{Fault, LeastLoaded, State},
     failure::FailureKind,
@@ -82,4 +84,21 @@ async fn client_that_goes_away_leaves_nothing_in_flight() {
     drop(sending);
     let peer = balance.snapshot().peers[0].clone();
     assert_eq!((peer.in_flight, peer.failures), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_that_breaks_off_late_is_no_slow_response() {
+    let service = service_fn(|_: Request<Body>| async {
+        let frames = futures_util::stream::once(async {
+            tokio::time::sleep(Duration::from_secs(3_600)).await;
+            Err::<Frame<Bytes>, _>(io::Error::other("broken off"))
+        });
+        Ok::<_, io::Error>(Response::new(StreamBody::new(frames).boxed_unsync()))
+    });
+    let service = BoxCloneSyncService::new(service);
+    let balance = Balance::new([Endpoint::new("a", service)]).measure_latency();
+    let response = balance.clone().oneshot(Request::new(Body::default()));
+    assert!(response.await.unwrap().into_body().collect().await.is_err());
+    let latency = balance.snapshot().peers[0].latency;
+    assert_eq!(latency.map(|latency| latency.as_secs()), Some(5));
 }

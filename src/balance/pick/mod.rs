@@ -22,8 +22,10 @@ pub use self::{
 /// | [`InOrder`] | the first | O(1), and the peers before it that are out |
 /// | [`RoundRobin`] | each in turn, by weight | O(1) with equal weights |
 /// | [`Random`] | any, by weight | O(1) with equal weights |
-/// | [`LeastLoaded`] | the less busy and faster of two | O(1) |
+/// | [`LeastLoaded`] | the less busy and faster of two | O(1) with equal weights |
 /// | [`ConsistentHash`] | the one that a header, a cookie or the path belongs to | O(log n) |
+///
+/// That is while most of a tier may be picked. Where nearly nobody may be, all of its peers are looked at.
 ///
 /// A closure is a strategy as well:
 ///

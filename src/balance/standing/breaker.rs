@@ -113,6 +113,9 @@ impl Standing {
         });
         // What it did before it was down says nothing of how it is now.
         if changed && !down {
+            reset(&self.bodies);
+            ledger.recent.clear();
+            self.rate.forget();
             self.closed(&mut ledger);
         }
         let fault = ledger.last_failure.map(|(fault, _)| fault);
@@ -181,9 +184,10 @@ impl Standing {
         opens
     }
 
-    /// When its breaker opened, if it is open.
+    /// When its breaker opened, if it is that which keeps it out.
     pub(in crate::balance) fn open_since(&self) -> Option<u64> {
-        self.has(flag::OPEN).then(|| self.opened_at.load(Relaxed))
+        let is_out = self.has(flag::OPEN) && !self.has(flag::DOWN);
+        is_out.then(|| self.opened_at.load(Relaxed))
     }
 
     /// Its time is over at once.

@@ -86,7 +86,7 @@ fn halves(word: u64) -> [u32; 2] {
     [word as u32, (word >> 32) as u32]
 }
 
-/// What is left after the time since then. The clock wraps after 49 days without a measurement, when an
+/// What is left after the time since then. The clock wraps after 25 days without a measurement, when an
 /// estimate is as good as any.
 fn decay(at: u32, now_ms: u64) -> f32 {
     let [now, _] = halves(now_ms);
@@ -94,7 +94,11 @@ fn decay(at: u32, now_ms: u64) -> f32 {
         clippy::cast_precision_loss,
         reason = "milliseconds of the last seconds"
     )]
-    let elapsed = now.wrapping_sub(at) as f32;
+    let elapsed = match now.wrapping_sub(at) {
+        // Its reader looked at the clock before it was made.
+        elapsed if elapsed > u32::MAX / 2 => 0.0,
+        elapsed => elapsed as f32,
+    };
     let x = elapsed / DECAY_MS;
     // Most are so recent that two terms of the series are as good as all of them.
     if x < 0.01 {
@@ -151,6 +155,15 @@ mod tests {
         assert_eq!(load.latency(0), None);
         load.measure(ms(10), 0);
         assert!(near(load.latency(0), 10));
+    }
+
+    #[test]
+    fn clock_that_was_read_before_the_measurement_makes_it_no_older() {
+        let load = Load::default();
+        load.measure(ms(100), 10);
+        assert!(near(load.latency(9), 100));
+        load.measure(ms(10), 9);
+        assert!(near(load.latency(10), 100));
     }
 
     #[test]

@@ -189,9 +189,10 @@ impl Standing {
     pub(super) fn set_leaving(&self, leaving: bool) {
         if leaving {
             self.flags.fetch_or(flag::LEAVING, Ordering::SeqCst);
-            self.drained.notify_waiters();
         } else {
             self.clear(flag::LEAVING);
+            // From now on the end of an exchange tells nobody.
+            self.drained.notify_waiters();
         }
     }
 

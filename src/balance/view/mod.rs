@@ -33,7 +33,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The slots must be sorted by [`sort_key`]; groups that were there before keep their turns.
+    /// The slots must be sorted by tier, and within a tier by zone; groups that were there before keep their turns.
     pub(super) fn new(slots: Vec<Slot>, before: &Self) -> Self {
         let mut tiers = Vec::new();
         let mut start = 0;
@@ -83,14 +83,16 @@ impl View {
             let out = tier.out() + own(tier);
             out <= rules.most_out_of(tier.len()) && out < tier.len()
         };
-        self.tiers.iter().all(|tier| {
-            let (own, most) = (own(tier), rules.most_out_of(tier.len()));
-            let is_first = tier.out() == 0 && own < tier.len() && most > 0;
-            let mut others = self.tiers.iter();
-            own == 0
-                || is_first
-                || tier.out() + own <= most
-                || others.any(|other| other.number() != tier.number() && stands(other))
-        })
+        let may_any = rules.most_ejected > 0.0;
+        may_any
+            && self.tiers.iter().all(|tier| {
+                let (own, most) = (own(tier), rules.most_out_of(tier.len()));
+                let is_first = tier.out() == 0 && own < tier.len();
+                let mut others = self.tiers.iter();
+                own == 0
+                    || is_first
+                    || tier.out() + own <= most
+                    || others.any(|other| other.number() != tier.number() && stands(other))
+            })
     }
 }

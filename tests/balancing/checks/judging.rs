@@ -1,3 +1,4 @@
+use tower_failover::balance::Breaker;
 use tower_failover::failure::{Classify, Evidence, FailureKind, Stage};
 
 use super::*;
@@ -197,4 +198,58 @@ async fn several_checkers_find_a_peer_down_while_one_of_them_does() {
     a.after(2).await;
     assert_eq!(state(&balance, "a"), State::Closed);
     loose.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_is_down_does_not_keep_another_from_being_asked_sooner() {
+    let endpoint = |name: &'static str, check: u16, acts: &[Act]| {
+        let traffic = Balance::new([peer(name, acts)]).eject(0, Duration::ZERO);
+        let answer = move |request: Request<Body>| {
+            let traffic = traffic.clone();
+            async move {
+                if request.uri().path() == PATH {
+                    let response = Response::builder().status(check);
+                    return Ok(response.body(Body::default()).unwrap());
+                }
+                let response = traffic.oneshot(request).await.map_err(io::Error::other)?;
+                Ok::<_, io::Error>(response.map(|_| Body::default()))
+            }
+        };
+        Endpoint::new(name, Peer::new(service_fn(answer)))
+    };
+    let balance = Balance::new([
+        endpoint("down", 500, &[Act::Fail]),
+        endpoint("back", 200, &[Act::Fail, Act::Answer(200)]),
+        endpoint("gone", 200, &[Act::Fail]),
+        endpoint("well", 200, &[Act::Answer(200)]),
+    ]);
+    let balance = balance.pick(InOrder).eject(1, 60 * SECOND);
+    assert_eq!(names(&balance, 2).await, "- -");
+    let _checks = run(&balance, check());
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(state(&balance, "down"), State::Down);
+    assert_eq!(names(&balance, 3).await, "- back back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn breaker_starts_anew_when_its_peer_is_back() {
+    let a = Checked::new("a", Act::Answer(200));
+    let backup = Checked::new("b", Act::Answer(200)).endpoint().backup();
+    let balance = Balance::new([a.endpoint(), backup]);
+    // Its traffic is answered with what counts as a failure here.
+    let breaker = Breaker::new().failures_within(3, 1_000 * SECOND);
+    let balance = balance.breaker(breaker.failures(0).statuses("200".parse().unwrap()));
+    let _checks = run(&balance, check());
+    assert_eq!(names(&balance, 2).await, "a a");
+    a.tell(Act::Fail);
+    a.after(3).await;
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!(state(&balance, "a"), State::Down);
+    a.tell(Act::Answer(200));
+    a.after(2).await;
+    tokio::time::sleep(SECOND / 2).await;
+    assert_eq!(names(&balance, 2).await, "a a");
+    assert_eq!(state(&balance, "a"), State::Closed);
+    assert_eq!(names(&balance, 1).await, "a");
+    assert_eq!(state(&balance, "a"), State::Open);
 }
