@@ -212,8 +212,9 @@ impl<S: Clone> Balance<S> {
     /// rounded up. One always may be, unless it is the only one or the share is 0, and one always stays, unless the
     /// share is 1.
     ///
-    /// A peer that would be left out beyond that is [suspect](State::Suspect): it is given a tenth of its first
-    /// attempts, and the peer that was out longest is asked sooner whether it is well.
+    /// With a share of 0 breakers do nothing. Else, a peer that would be left out beyond it is
+    /// [suspect](State::Suspect): it is given a tenth of its first attempts, and the peer that was out longest
+    /// is asked sooner whether it is well.
     ///
     /// It keeps a failure that all peers share from taking all of them out at once. Where another tier keeps to it, a
     /// whole tier may be out, unless the share is 0: its backups take over.
@@ -284,8 +285,8 @@ impl<S: Clone> Balance<S> {
         self
     }
 
-    /// Lets `listener` hear of every change of a peer's state, in the place of any other. They are events at level `info` as
-    /// well.
+    /// Lets `listener` hear of every change of a peer's state, in the place of any other. They are events at
+    /// level `info` as well.
     #[must_use]
     pub fn on_state_change(mut self, listener: impl OnStateChange + 'static) -> Self {
         self.rules().listener = Some(Arc::new(listener));
@@ -313,8 +314,8 @@ impl<S: Clone> Balance<S> {
         self.set.peers()
     }
 
-    /// What each peer is like at the moment. Traffic does not wait for it. For a status page, keep a clone of the balancer:
-    /// it has the same peers.
+    /// What each peer is like at the moment. Traffic does not wait for it. For a status page, keep a clone of
+    /// the balancer: it has the same peers.
     pub fn snapshot(&self) -> Snapshot {
         self.set.snapshot()
     }

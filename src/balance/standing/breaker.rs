@@ -177,7 +177,7 @@ impl Standing {
             return false;
         };
         let opens = siblings.spare(self, rules, &mut || self.set(flag::OPEN));
-        if !opens {
+        if !opens && rules.most_ejected > 0.0 {
             self.set(flag::SUSPECT);
             siblings.hasten(self.ms(now), rules.breaker.open_for / SOONEST);
         }
