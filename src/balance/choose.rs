@@ -134,6 +134,7 @@ impl<B> Search<'_, B> {
                     first && (overdue || repeatable) && !self.refused.get()
                 }
                 Availability::Slow(share) => self.draw() < share,
+                Availability::Suspect(share) => repeatable && self.draw() < share,
                 Availability::Out => false,
             };
             free && untried(slot)

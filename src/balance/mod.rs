@@ -213,8 +213,8 @@ impl<S: Clone> Balance<S> {
     /// share is 1.
     ///
     /// With a share of 0 breakers do nothing. Else, a peer that would be left out beyond it is
-    /// [suspect](State::Suspect): it is given a tenth of its first attempts, and the peer that was out longest
-    /// is asked sooner whether it is well.
+    /// [suspect](State::Suspect): it is given a tenth of its requests, and of those only what can be repeated;
+    /// and the peer that was out longest is asked sooner whether it is well.
     ///
     /// It keeps a failure that all peers share from taking all of them out at once. Where another tier keeps to it, a
     /// whole tier may be out, unless the share is 0: its backups take over.

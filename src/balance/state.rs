@@ -11,8 +11,8 @@ use crate::{failure::FailureKind, trail::Peer};
 pub enum State {
     /// Its breaker is closed: it is used.
     Closed,
-    /// Its breaker would be open, but [too many](super::Balance::max_ejected) peers are out already: it is given a tenth of its
-    /// first attempts.
+    /// Its breaker would be open, but [too many](super::Balance::max_ejected) peers are out already: it is given a tenth of
+    /// its requests, and of those only what can be repeated.
     Suspect,
     /// Its breaker is open: it is left out for a while.
     Open,

@@ -71,3 +71,27 @@ async fn when_one_of_three_is_back_nothing_is_lost_any_more() {
         assert!(during.iter().all(|outcome| outcome.at >= ms(1_990)));
     }
 }
+
+/// What cannot be retried is lost while nothing is known of the sick ones, and of the probes nothing.
+#[tokio::test(start_paused = true)]
+async fn sick_majority_costs_what_it_takes_to_know_it() {
+    for (peers, sick, most) in [(3, 2, 0.001), (4, 3, 0.001)] {
+        fastrand::seed(7);
+        let hosts = Host::several(peers);
+        for host in &hosts[..sick] {
+            host.set(Act::Answer(503, ms(1)));
+        }
+        let balance = balance(&hosts);
+        let service = failing_over(&balance);
+        let outcomes = Traffic::of(secs(20)).send(&service).await;
+        let (lost, all) = (lost(&outcomes), outcomes.len());
+        let gets = outcomes
+            .iter()
+            .filter(|one| one.method == http::Method::GET);
+        assert_eq!(gets.filter(|get| get.is_lost()).count(), 0);
+        println!("{sick} of {peers} answer 503: {lost} lost of {all}");
+        #[expect(clippy::cast_precision_loss, reason = "some thousands")]
+        let share = lost as f64 / all as f64;
+        assert!(share < most, "{share}");
+    }
+}

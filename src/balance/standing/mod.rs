@@ -77,6 +77,8 @@ pub(super) enum Availability {
     Well,
     /// It may be given this share of what it would have.
     Slow(f64),
+    /// The same, and it is likely to fail.
+    Suspect(f64),
     /// One request may show whether it is well; `overdue` when none that can be repeated has come for long.
     Due {
         overdue: bool,
@@ -157,7 +159,7 @@ impl Standing {
             };
         }
         if flags & flag::SUSPECT != 0 {
-            return Availability::Slow(SLOWEST);
+            return Availability::Suspect(SLOWEST);
         }
         if rules.slow_start.is_zero() {
             self.clear(flag::SLOW);
