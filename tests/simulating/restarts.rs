@@ -88,7 +88,9 @@ async fn sick_majority_costs_what_it_takes_to_know_it() {
         let gets = outcomes
             .iter()
             .filter(|one| one.method == http::Method::GET);
-        assert_eq!(gets.filter(|get| get.is_lost()).count(), 0);
+        // Three attempts are enough for two sick ones.
+        let lost_gets = gets.filter(|get| get.is_lost()).count();
+        assert!(lost_gets == 0 || sick > 2, "{lost_gets}");
         println!("{sick} of {peers} answer 503: {lost} lost of {all}");
         #[expect(clippy::cast_precision_loss, reason = "some thousands")]
         let share = lost as f64 / all as f64;
