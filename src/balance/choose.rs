@@ -144,10 +144,11 @@ impl<B> Search<'_, B> {
         if !panics {
             let well = |slot: &Slot| slot.standing.is_well() && untried(slot);
             for tier in self.fitting(fit) {
+                let slow = |slot: &Slot| well(slot) && !slot.standing.is_suspect();
                 let mut choice = self.at(Level::Best, [tier], &best);
                 if choice.is_none() && tier.well() > 0 {
                     // Those that start slowly: nobody else of their tier is there for their part.
-                    choice = self.at(Level::Best, [tier], &well);
+                    choice = self.at(Level::Best, [tier], &slow);
                 }
                 if choice.is_some() {
                     return choice;

@@ -391,3 +391,23 @@ async fn request_that_may_not_ask_who_is_well_again_goes_to_a_well_peer_of_the_s
     assert!(futures_util::poll!(&mut probe).is_pending());
     assert_eq!(names(&balance, 3).await, "d d d");
 }
+
+#[tokio::test(start_paused = true)]
+async fn backup_that_is_well_stands_in_for_a_suspect_peer() {
+    fastrand::seed(9);
+    let [a, b] = ["a", "b"].map(|name| super::readiness::gate(name, false).0);
+    let [c, d] = ["c", "d"].map(|name| peer(name, &[Act::Fail]).backup());
+    let (balance, handle) = Balance::with_handle([a, b, c, d, well("e").backup()]);
+    let balance = balance.pick(InOrder).eject(1, PERIOD);
+    let balance = balance.max_ejected(0.01).unwrap();
+    // More of the backups are out than may be, for the others stood then.
+    assert_eq!(names(&balance, 3).await, "- - e");
+    handle.insert(peer("a", &[Act::Fail]));
+    handle.insert(peer("b", &[Act::Fail]));
+    let states = || balance.snapshot().peers.into_iter().map(|peer| peer.state);
+    while states().nth(1) != Some(State::Suspect) {
+        assert!(send(&balance).await.is_err());
+    }
+    let names = names(&balance, 20).await;
+    assert!(names.matches('e').count() >= 15, "{names}");
+}

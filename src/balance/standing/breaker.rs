@@ -46,8 +46,8 @@ impl Standing {
             return;
         }
         reset(&self.heads);
-        if self.has(flag::SUSPECT) {
-            self.clear(flag::SUSPECT);
+        // Of those who notice at the same time, one tells.
+        if self.has(flag::SUSPECT) && self.take(flag::SUSPECT) {
             self.tell(State::Suspect, None, None, rules);
         }
         if let Some(rate) = rules.breaker.success_rate {
@@ -248,7 +248,7 @@ impl Standing {
         self.epoch.fetch_add(1, Relaxed);
         self.start_slowly();
         self.change(|| {
-            self.clear(flag::OUT);
+            self.clear(flag::OUT | flag::SUSPECT);
             true
         });
     }

@@ -121,6 +121,11 @@ impl Standing {
         !self.has(flag::UNWELL)
     }
 
+    /// Whether it would be left out, were there not too many already.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.has(flag::SUSPECT)
+    }
+
     pub(super) fn state(&self) -> State {
         let flags = self.flags.load(Ordering::Relaxed);
         match flags {
@@ -251,6 +256,11 @@ impl Standing {
 
     fn set(&self, flags: u8) {
         self.flags.fetch_or(flags, Ordering::Relaxed);
+    }
+
+    /// Clears a flag; returns whether it was set.
+    fn take(&self, flag: u8) -> bool {
+        self.flags.fetch_and(!flag, Ordering::Relaxed) & flag != 0
     }
 
     fn clear(&self, flags: u8) {
