@@ -3,7 +3,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tower::Layer;
 use tower_failover::{
     FailoverLayer, ReplayBody,
-    balance::{InOrder, LeastLoaded},
+    balance::{InOrder, LeastLoaded, State, StateChange},
     report::Report,
 };
 
@@ -289,4 +289,19 @@ async fn least_loaded_asks_whether_a_peer_is_well_again() {
     tokio::time::advance(PERIOD).await;
     let back = names(&balance, 20).await.matches('a').count();
     assert!((5..=15).contains(&back), "{back}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_whose_bodies_break_off_stays_suspect_although_its_heads_are_good() {
+    let changes = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&changes);
+    let tell = move |change: &StateChange| told.lock().unwrap().push(change.to());
+    let balance = Balance::new([streaming(true)]).eject(2, PERIOD);
+    let balance = balance.on_state_change(tell);
+    for _ in 0..20 {
+        let response = balance.clone().oneshot(Request::new(Full::default()));
+        let body = response.await.unwrap().into_body();
+        assert!(body.collect().await.is_err());
+    }
+    assert_eq!(*changes.lock().unwrap(), [State::Suspect]);
 }

@@ -47,12 +47,18 @@ impl Standing {
         }
         reset(&self.heads);
         // Of those who notice at the same time, one tells.
-        if self.has(flag::SUSPECT) && self.take(flag::SUSPECT) {
+        if self.has(flag::SUSPECT) && !self.breaks_off(rules) && self.take(flag::SUSPECT) {
             self.tell(State::Suspect, None, None, rules);
         }
         if let Some(rate) = rules.breaker.success_rate {
             self.rate.good(rate.window, self.ms(Instant::now()));
         }
+    }
+
+    /// Whether as many bodies in a row broke off as open a breaker: a good head says nothing against that.
+    fn breaks_off(&self, rules: &Rules) -> bool {
+        let failures = rules.breaker.failures;
+        failures != 0 && self.bodies.load(Relaxed) >= failures
     }
 
     /// A response's body arrived whole.

@@ -1,5 +1,7 @@
-use tower_failover::balance::Breaker;
-use tower_failover::failure::{Classify, Evidence, FailureKind, Stage};
+use tower_failover::{
+    balance::Breaker,
+    failure::{Classify, Evidence, FailureKind, Stage},
+};
 
 use super::*;
 
