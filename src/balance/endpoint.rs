@@ -4,7 +4,7 @@ use super::zone::Zone;
 use crate::{ConfigError, trail::Peer};
 
 /// The most that an endpoint can weigh.
-const HEAVIEST: u32 = 1000;
+const HEAVIEST: u32 = 256;
 
 /// A service that reaches one peer, and how much of the traffic it is there for.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl<S> Endpoint<S> {
     ///
     /// # Errors
     ///
-    /// If it is not from 1 to 1000. A peer that is to take no more requests is
+    /// If it is not from 1 to 256, as in HAProxy. A peer that is to take no more requests is
     /// [drained](super::Handle::drain).
     pub fn weight(mut self, weight: u32) -> Result<Self, ConfigError> {
         if !(1..=HEAVIEST).contains(&weight) {

@@ -278,7 +278,8 @@ impl<S: Clone> Balance<S> {
     /// [`Handle`] may still bring one; by default 10 seconds. Then, or at the request's deadline, it fails for
     /// want of a peer.
     ///
-    /// It does not wait where there are peers that it was sent to already, or that are sick.
+    /// It does not wait where there are peers that it was sent to already, or that are sick; nor where this balancer is
+    /// an endpoint of another, which may have a peer elsewhere.
     #[must_use]
     pub fn wait_for_peers(mut self, patience: Duration) -> Self {
         self.settings().patience = patience;

@@ -77,7 +77,10 @@ where
     pub(super) fn begin(self) -> State<S, S::Future, B> {
         let mut first = match self.choose(&[], Level::Tried) {
             Ok(first) => first,
-            Err(Nobody::AtAll) if !self.settings.patience.is_zero() => return self.wait(),
+            // Another balancer that has chosen this one may have a peer elsewhere.
+            Err(Nobody::AtAll) if !self.inner && !self.settings.patience.is_zero() => {
+                return self.wait();
+            }
             Err(_) => return State::finished(NoPeer::exhausted()),
         };
         // Most are ready at once, and the request need not be moved any more. Nobody is woken for this look: whoever polls

@@ -30,7 +30,7 @@ pub struct PeerSnapshot {
     pub tier: Option<u32>,
     /// Its zone, if it has one and is still in the set.
     pub zone: Option<Zone>,
-    /// Its weight, from 1 to 1000; 0 when it is no longer in the set.
+    /// Its weight, from 1 to 256; 0 when it is no longer in the set.
     pub weight: u32,
     /// How it stands.
     pub state: State,

@@ -165,3 +165,13 @@ async fn tried_peers_are_used_in_turn_where_only_some_are_behind_a_balancer() {
     assert_eq!(sent(&[503], &[503, 200]).await, "w1 e1 w1");
     assert_eq!(sent(&[503, 200], &[1503]).await, "w1 e1 e1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn region_that_has_no_peers_yet_is_not_waited_for() {
+    let nobody: [Endpoint<Replayed>; 0] = [];
+    let (east, _handle) = Balance::with_handle(nobody);
+    let start = tokio::time::Instant::now();
+    let regions = regions(east, region([host("w1", &[200])]));
+    assert_eq!(path(FailoverLayer::default(), &regions).await, "w1");
+    assert!(start.elapsed().is_zero());
+}

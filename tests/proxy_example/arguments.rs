@@ -33,7 +33,7 @@ async fn wrong_value_names_itself_and_the_form_that_is_accepted() {
         (
             ["--upstream", "http://a;weight=0"],
             "weight: 0",
-            "from 1 to 1000",
+            "from 1 to 256",
         ),
         (
             ["--upstream", "http://a;zone=eu;zone=us"],

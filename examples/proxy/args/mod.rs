@@ -27,7 +27,7 @@ pub(crate) use self::{
     version,
     after_help = "Durations are written as in `500ms`, `2s` or `1m 30s`, shares as in `0.5`.\n\
         An upstream's options follow its URL, in quotes for the shell's sake: `http://host:port;weight=2;zone=eu`. They \
-        are weight=1..1000, its share of the traffic in proportion to others; tier=N, of which 0 is used first; and zone=NAME. A \
+        are weight=1..256, its share of the traffic in proportion to others; tier=N, of which 0 is used first; and zone=NAME. A \
         `;` of the URL's own is written `%3B`.\n\
         RUST_LOG sets what is logged, for example `tower_failover=debug`: every failed attempt."
 )]

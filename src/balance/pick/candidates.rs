@@ -42,7 +42,7 @@ impl<'a> Candidates<'a> {
         (0..self.len()).filter(|index| self.may(*index))
     }
 
-    /// The weight of the peer at `index`, from 1 to 1000; 0 where there is none.
+    /// The weight of the peer at `index`, from 1 to 256; 0 where there is none.
     pub fn weight(&self, index: usize) -> u32 {
         self.slots.get(index).map_or(0, |slot| slot.place.weight)
     }
