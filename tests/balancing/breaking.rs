@@ -391,3 +391,12 @@ async fn request_that_may_not_ask_who_is_well_again_goes_to_a_well_peer_of_the_s
     assert!(futures_util::poll!(&mut probe).is_pending());
     assert_eq!(names(&balance, 3).await, "d d d");
 }
+
+#[tokio::test(start_paused = true)]
+async fn listener_that_panics_costs_no_request() {
+    let balance = pair(&DOWN, breaker()).on_state_change(|change: &StateChange| {
+        panic!("{change:?}");
+    });
+    assert_eq!(names(&balance, 3).await, "- - b");
+    assert_eq!(state(&balance), State::Open);
+}
