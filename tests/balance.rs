@@ -17,6 +17,7 @@ mod balancing {
     #[cfg(feature = "hyper")]
     mod over_sockets;
     mod picking;
+    mod probing;
     mod readiness;
     mod strategies;
     mod tiers;

@@ -56,6 +56,12 @@ pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 /// How long a client may take for its first byte, and for a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The most bytes of a request's head in HTTP/1; in HTTP/2 it is hyper's 16 KiB.
+///
+/// An upstream that finds one too large in HTTP/2 may end the whole connection, and with it the requests of all other
+/// clients; hyper does from 96 KiB on.
+const HEAD_LIMIT: usize = 64 * 1024;
+
 fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &GracefulShutdown) {
     // Without it, small writes wait for the peer's delayed acknowledgements.
     let _ = stream.set_nodelay(true);
@@ -71,7 +77,8 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &Gracef
     server
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LIMIT);
     server
         .http2()
         .timer(TokioTimer::new())

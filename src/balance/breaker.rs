@@ -2,6 +2,9 @@ use std::time::Duration;
 
 use crate::{ConfigError, policy::Statuses};
 
+/// The least time that a half-open one waits for a request to show something.
+const SHORTEST_PROBE: Duration = Duration::from_secs(1);
+
 /// When a peer is taken out of rotation, and how it comes back: a circuit breaker for each peer.
 ///
 /// - **Closed**: the peer is used. It opens after [several failures in a row](Self::failures), and, where that
@@ -9,7 +12,8 @@ use crate::{ConfigError, policy::Statuses};
 ///   successes](Self::success_rate).
 /// - **Open**: the peer is left out for a [time that grows](Self::open_for) each time it opens again.
 /// - **Half-open**: after that time one request at a time is sent to it. Some
-///   [successes](Self::successes) close it, one failure opens it again.
+///   [successes](Self::successes) close it, one failure opens it again. A request that has shown nothing for
+///   [as long](Self::open_for), but for a second at least, goes on, and another is sent as well.
 ///
 /// What counts is what the peer did: an error that is not the request's own fault or an overload of ours, a
 /// [status that stands for the peer](Self::statuses), a per-try timeout; bodies that break off are counted by
@@ -155,6 +159,12 @@ impl Breaker {
     pub fn statuses(mut self, statuses: Statuses) -> Self {
         self.statuses = statuses;
         self
+    }
+
+    /// For how many milliseconds one request is waited for to show something when it is half-open.
+    pub(super) fn probe_ms(&self) -> u64 {
+        let period = self.open_for.max(SHORTEST_PROBE);
+        u64::try_from(period.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// How long it stays open when it has opened this often in a row.

@@ -21,7 +21,8 @@ use super::{
 pub(super) struct Fleet {
     origin: Instant,
     view: Mutex<Arc<View>>,
-    probes: AtomicUsize,
+    /// Until when each of the requests is waited for that show whether a peer is well, in milliseconds since the origin.
+    probes: Mutex<Vec<u64>>,
     most_probes: AtomicUsize,
     /// When a peer's time was shortened last, in milliseconds since the origin.
     hastened_at: AtomicU64,
@@ -34,7 +35,7 @@ impl Fleet {
         Self {
             origin: Instant::now(),
             view: Mutex::default(),
-            probes: AtomicUsize::new(0),
+            probes: Mutex::default(),
             most_probes: AtomicUsize::new(1),
             hastened_at: AtomicU64::new(0),
             leaving: Mutex::default(),
@@ -112,14 +113,25 @@ impl Siblings for Fleet {
         }
     }
 
-    fn begin_probe(&self) -> bool {
+    fn begin_probe(&self, now_ms: u64, until: u64) -> bool {
         let most = self.most_probes.load(Relaxed);
-        let one_more = |probes: usize| (probes < most).then_some(probes + 1);
-        self.probes.fetch_update(Relaxed, Relaxed, one_more).is_ok()
+        let mut probes = lock(&self.probes);
+        if probes.len() >= most {
+            probes.retain(|until| *until > now_ms);
+        }
+        let begins = probes.len() < most;
+        if begins {
+            probes.push(until);
+        }
+        begins
     }
 
-    fn end_probe(&self) {
-        self.probes.fetch_sub(1, Relaxed);
+    fn end_probe(&self, until: u64) {
+        let mut probes = lock(&self.probes);
+        // It may have been given up already; of several until the same time, one is as good as another.
+        if let Some(index) = probes.iter().position(|known| *known == until) {
+            probes.swap_remove(index);
+        }
     }
 }
 

@@ -1,7 +1,12 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::StatusCode;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::{failure::FailureKind, trail::Peer};
 
@@ -120,7 +125,11 @@ impl StateChange {
             "peer changed",
         );
         if let Some(listener) = listener {
-            listener.on_state_change(self);
+            // It may be told while a panic unwinds or by what checks all peers: neither bears another.
+            let told = catch_unwind(AssertUnwindSafe(|| listener.on_state_change(self)));
+            if told.is_err() {
+                warn!(peer = %self.peer, "the listener for changes of state panicked");
+            }
         }
     }
 }
@@ -128,7 +137,8 @@ impl StateChange {
 /// Hears of every change of a peer's state, for metrics and alarms.
 ///
 /// Closures are: `|change: &StateChange| …`. It is called by whichever task noticed, outside all locks, and must not
-/// block. Changes of one peer come in order, but for those that happen at the same moment.
+/// block. Changes of one peer come in order, but for those that happen at the same moment. A panic goes no further: the
+/// request or the check that noticed goes on, and the next change is told.
 ///
 /// Updates of the set are not told of, nor is anything of a peer that was taken out: to whom it may matter, who made
 /// the update knows.

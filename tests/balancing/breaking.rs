@@ -2,25 +2,25 @@ use tower_failover::balance::{Breaker, InOrder, State, StateChange};
 
 use crate::*;
 
-const PERIOD: Duration = Duration::from_secs(10);
+pub(super) const PERIOD: Duration = Duration::from_secs(10);
 
 /// Opens after two failures, for ten seconds; closes after two successes.
-fn breaker() -> Breaker {
+pub(super) fn breaker() -> Breaker {
     Breaker::new().failures(2).open_for(PERIOD).successes(2)
 }
 
 /// Before `a`, which does as it is told, and `b`, which is well, in order.
-fn pair(acts: &[Act], breaker: Breaker) -> Balance<Peer> {
+pub(super) fn pair(acts: &[Act], breaker: Breaker) -> Balance<Peer> {
     Balance::new([peer("a", acts), well("b")])
         .pick(InOrder)
         .breaker(breaker)
 }
 
-fn state(balance: &Balance<Peer>) -> State {
+pub(super) fn state(balance: &Balance<Peer>) -> State {
     balance.snapshot().peers[0].state
 }
 
-const DOWN: [Act; 2] = [Act::Fail, Act::Fail];
+pub(super) const DOWN: [Act; 2] = [Act::Fail, Act::Fail];
 
 #[tokio::test(start_paused = true)]
 async fn some_successes_close_it_again() {
@@ -410,4 +410,13 @@ async fn backup_that_is_well_stands_in_for_a_suspect_peer() {
     }
     let names = names(&balance, 20).await;
     assert!(names.matches('e').count() >= 15, "{names}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn listener_that_panics_costs_no_request() {
+    let balance = pair(&DOWN, breaker()).on_state_change(|change: &StateChange| {
+        panic!("{change:?}");
+    });
+    assert_eq!(names(&balance, 3).await, "- - b");
+    assert_eq!(state(&balance), State::Open);
 }

@@ -82,3 +82,33 @@ async fn interrupt_finishes_what_is_in_flight_and_takes_no_more() {
         .unwrap();
     assert!(status.success());
 }
+
+#[tokio::test]
+async fn head_that_is_too_large_for_an_upstream_does_not_end_what_others_have_in_flight() {
+    let [begun, finish] = [(); 2].map(|()| Arc::new(Notify::new()));
+    let (at, go) = (Arc::clone(&begun), Arc::clone(&finish));
+    let (upstream, requests) = server(move |_| {
+        let (at, go) = (Arc::clone(&at), Arc::clone(&go));
+        async move {
+            at.notify_one();
+            go.notified().await;
+            Response::new(Full::default())
+        }
+    })
+    .await;
+    let proxy = Proxy::before(&[upstream], &["--http2"]).await;
+    let others = proxy.send(Request::post(proxy.url("/")), b"once");
+    let hostile = async {
+        begun.notified().await;
+        let mut stream = TcpStream::connect(proxy.addr).await.unwrap();
+        let line = format!("x: {}\r\n", "x".repeat(8_000));
+        let head = format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", line.repeat(15));
+        // The connection may end before it has read all of it.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let mut answer = [0; 64];
+        let _ = timeout(PATIENCE, stream.read(&mut answer)).await;
+        finish.notify_one();
+    };
+    let ((status, _), ()) = tokio::join!(others, hostile);
+    assert_eq!((status, requests.load(Ordering::SeqCst)), (200, 1));
+}

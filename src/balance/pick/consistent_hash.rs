@@ -100,6 +100,8 @@ impl Pick for ConsistentHash {
         let Some(key) = self.key.of(candidates) else {
             return RoundRobin.pick(candidates);
         };
+        // Where nobody may be picked, the ring would be searched whole: peers have up to 4,096 points each.
+        candidates.indices().next()?;
         let ring = candidates.ring();
         let found = ring.find(key, |index| candidates.may(index))?;
         let Some(times) = self.bound else {

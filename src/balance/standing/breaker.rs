@@ -134,11 +134,13 @@ impl Standing {
 
     /// Claims it for the one request that may show whether it is well.
     pub(in crate::balance) fn claim(self: &Arc<Self>, rules: &Rules) -> Option<Probe> {
-        let probe = Probe::claim(self)?;
+        let now_ms = self.ms(Instant::now());
+        let until = now_ms.saturating_add(rules.breaker.probe_ms());
+        let probe = Probe::claim(self, now_ms, until)?;
         let ledger = self.ledger();
         let begins = self.has(flag::OPEN);
         // It may have opened just now.
-        let waits = begins && self.ms(Instant::now()) < self.out_until.load(Relaxed);
+        let waits = begins && now_ms < self.out_until.load(Relaxed);
         if waits || !self.has(flag::OUT) {
             return None;
         }

@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -47,8 +47,9 @@ pub(super) struct Standing {
     opened_at: AtomicU64,
     /// When its slow start began, in milliseconds since the origin.
     slow_from: AtomicU64,
-    /// Whether a request is there that shows whether it is well again.
-    probing: AtomicBool,
+    /// Until when a request is waited for that shows whether it is well again, in milliseconds since the origin; 0: there
+    /// is none.
+    probing_until: AtomicU64,
     ledger: Mutex<Ledger>,
     /// Tells those who wait for it to have nothing to do.
     drained: Notify,
@@ -102,7 +103,7 @@ impl Standing {
             out_until: AtomicU64::new(0),
             opened_at: AtomicU64::new(0),
             slow_from: AtomicU64::new(0),
-            probing: AtomicBool::new(false),
+            probing_until: AtomicU64::new(0),
             ledger: Mutex::default(),
             drained: Notify::new(),
         }
@@ -153,9 +154,10 @@ impl Standing {
         }
         if flags & flag::OUT != 0 {
             let out_until = self.out_until.load(Ordering::Relaxed);
-            let waited = self.ms(now()).checked_sub(out_until);
+            let now_ms = self.ms(now());
+            let waited = now_ms.checked_sub(out_until);
             let waits = flags & flag::OPEN != 0 && waited.is_none();
-            if waits || self.probing.load(Ordering::Relaxed) {
+            if waits || self.probing_until.load(Ordering::Relaxed) > now_ms {
                 return Availability::Out;
             }
             let waited = Duration::from_millis(waited.unwrap_or(0));

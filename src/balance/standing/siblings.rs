@@ -14,9 +14,9 @@ pub(in crate::balance) trait Siblings: Send + Sync {
     /// Ends the time of the peer that has been out longest, if that is long enough; not more often than that.
     fn hasten(&self, now_ms: u64, least: Duration);
 
-    /// Whether one more peer may be asked whether it is well again.
-    fn begin_probe(&self) -> bool;
+    /// Whether one more peer may be asked whether it is well again, until then at most.
+    fn begin_probe(&self, now_ms: u64, until: u64) -> bool;
 
-    /// A peer is no longer asked.
-    fn end_probe(&self);
+    /// A peer is no longer asked, that was to be until then.
+    fn end_probe(&self, until: u64);
 }

@@ -110,3 +110,16 @@ async fn checks_go_on_when_discovery_has_failed_and_ended() {
     a.after(3).await;
     assert_eq!(state(&balance, "a"), State::Down);
 }
+
+#[tokio::test(start_paused = true)]
+async fn listener_that_panics_does_not_end_the_checks() {
+    let (a, balance) = pair(Act::Fail);
+    let balance = balance.on_state_change(|change: &StateChange| panic!("{change:?}"));
+    let checker = run(&balance, check());
+    a.after(4).await;
+    assert_eq!(state(&balance, "a"), State::Down);
+    a.tell(Act::Answer(200));
+    a.after(3).await;
+    assert_eq!(state(&balance, "a"), State::Closed);
+    assert!(!checker.is_finished());
+}
