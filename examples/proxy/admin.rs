@@ -3,18 +3,18 @@
 //! It shows addresses to whoever can reach it, and asks nobody who they are. User information it cannot show:
 //! the pool refuses a URL that has some.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, net::IpAddr, time::Duration};
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header, uri::Authority};
 use http_body_util::Full;
 use hyper::{body::Bytes, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
 };
-use tower_failover::balance::{LastFailure, PeerSnapshot, Snapshot};
+use tower_failover::balance::{PeerSnapshot, Snapshot};
 
 use super::{Peers, server::accept};
 
@@ -51,11 +51,20 @@ async fn connection(stream: TcpStream, peers: Peers) {
 }
 
 fn answer<B>(request: &Request<B>, peers: &Peers) -> Response<Full<Bytes>> {
+    if !is_direct(request.headers()) {
+        let text = "ask by address, or as localhost\n".to_owned();
+        return respond(StatusCode::MISDIRECTED_REQUEST, "text/plain", text);
+    }
     match (request.uri().path(), request.method()) {
         // hyper leaves the body of a response to HEAD out, and keeps its length.
         ("/", &Method::GET | &Method::HEAD) => {
-            let shown = format!("{:#}\n", snapshot(&peers.snapshot()));
-            respond(StatusCode::OK, "application/json", shown)
+            match serde_json::to_string_pretty(&Shown::from(peers.snapshot())) {
+                Ok(shown) => respond(StatusCode::OK, "application/json", shown + "\n"),
+                Err(error) => {
+                    let text = format!("{error}\n");
+                    respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", text)
+                }
+            }
         }
         ("/", _) => {
             let text = "GET or HEAD\n".to_owned();
@@ -69,6 +78,22 @@ fn answer<B>(request: &Request<B>, peers: &Peers) -> Response<Full<Bytes>> {
             respond(StatusCode::NOT_FOUND, "text/plain", text)
         }
     }
+}
+
+/// Whether it is not a page of somebody's that asks, under a name that leads here.
+fn is_direct(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else {
+        return true;
+    };
+    let authority = host
+        .to_str()
+        .ok()
+        .and_then(|host| host.parse::<Authority>().ok());
+    authority.is_some_and(|authority| {
+        let host = authority.host();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        address.parse::<IpAddr>().is_ok() || host == "localhost"
+    })
 }
 
 fn respond(status: StatusCode, media: &'static str, body: String) -> Response<Full<Bytes>> {
@@ -85,34 +110,71 @@ fn respond(status: StatusCode, media: &'static str, body: String) -> Response<Fu
     response
 }
 
-fn snapshot(snapshot: &Snapshot) -> Value {
-    let error = snapshot.discovery_error.as_ref();
-    json!({
-        "peers": snapshot.peers.iter().map(peer).collect::<Vec<_>>(),
-        "discovery_error": error.map(|discovery| json!({
-            "error": discovery.error,
-            "ago_ms": whole_ms(discovery.ago),
-        })),
-    })
+/// What is shown.
+#[derive(Serialize)]
+struct Shown {
+    peers: Vec<Peer>,
+    discovery_error: Option<Discovery>,
 }
 
-fn peer(peer: &PeerSnapshot) -> Value {
-    json!({
-        "peer": peer.peer.name(),
-        "tier": peer.tier,
-        "zone": peer.zone.as_ref().map(|zone| zone.name()),
-        "weight": peer.weight,
-        "state": peer.state.to_string(),
-        "in_flight": peer.in_flight,
-        "latency_ms": peer.latency.map(ms),
-        "ejections": peer.ejections,
-        "out_for_ms": peer.out_for.map(whole_ms),
-        "failures": peer.failures,
-        "last_failure": peer.last_failure.map(|LastFailure { fault, ago, .. }| json!({
-            "fault": fault.to_string(),
-            "ago_ms": whole_ms(ago),
-        })),
-    })
+#[derive(Serialize)]
+struct Peer {
+    peer: String,
+    state: String,
+    tier: Option<u32>,
+    zone: Option<String>,
+    weight: u32,
+    in_flight: usize,
+    latency_ms: Option<f64>,
+    failures: u64,
+    ejections: u64,
+    out_for_ms: Option<u64>,
+    last_failure: Option<Failure>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    fault: String,
+    ago_ms: u64,
+}
+
+#[derive(Serialize)]
+struct Discovery {
+    error: String,
+    ago_ms: u64,
+}
+
+impl From<Snapshot> for Shown {
+    fn from(snapshot: Snapshot) -> Self {
+        Self {
+            peers: snapshot.peers.into_iter().map(Into::into).collect(),
+            discovery_error: snapshot.discovery_error.map(|discovery| Discovery {
+                error: discovery.error,
+                ago_ms: whole_ms(discovery.ago),
+            }),
+        }
+    }
+}
+
+impl From<PeerSnapshot> for Peer {
+    fn from(peer: PeerSnapshot) -> Self {
+        Self {
+            peer: peer.peer.to_string(),
+            state: peer.state.to_string(),
+            tier: peer.tier,
+            zone: peer.zone.map(|zone| zone.to_string()),
+            weight: peer.weight,
+            in_flight: peer.in_flight,
+            latency_ms: peer.latency.map(ms),
+            failures: peer.failures,
+            ejections: peer.ejections,
+            out_for_ms: peer.out_for.map(whole_ms),
+            last_failure: peer.last_failure.map(|failure| Failure {
+                fault: failure.fault.to_string(),
+                ago_ms: whole_ms(failure.ago),
+            }),
+        }
+    }
 }
 
 /// In milliseconds, with microseconds behind the point.

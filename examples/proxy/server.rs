@@ -17,10 +17,10 @@ use tower::Service;
 
 use super::Proxy;
 
-/// Serves HTTP/1 and h2c until Ctrl-C, then finishes what is in flight.
+/// Serves HTTP/1 and h2c until it is interrupted or told to end, then finishes what is in flight.
 pub(crate) async fn serve(listener: TcpListener, proxy: Proxy) {
     let graceful = GracefulShutdown::new();
-    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    let mut interrupted = pin!(interrupted());
     loop {
         tokio::select! {
             (stream, client) = accept(&listener) => {
@@ -37,6 +37,22 @@ pub(crate) async fn serve(listener: TcpListener, proxy: Proxy) {
     {
         tracing::warn!("connections were still open after {patience:?}");
     }
+}
+
+/// Waits for Ctrl-C or, where there is such a thing, for what a container is stopped with.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut end) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = end.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Waits for the next connection.

@@ -17,8 +17,20 @@ pub(super) async fn shown(arguments: &[&str]) -> (Proxy, SocketAddr) {
 }
 
 async fn ask(admin: SocketAddr, method: &str, path: &str) -> (StatusCode, HeaderMap, Bytes) {
+    ask_as(admin, method, path, &admin.to_string()).await
+}
+
+async fn ask_as(
+    admin: SocketAddr,
+    method: &str,
+    path: &str,
+    host: &str,
+) -> (StatusCode, HeaderMap, Bytes) {
     let uri = format!("http://{admin}{path}");
-    let request = Request::builder().method(method).uri(uri);
+    let request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .header("host", host);
     let request = request.body(Full::<Bytes>::default()).unwrap();
     let response = timeout(PATIENCE, client().request(request)).await.unwrap();
     let (head, body) = response.unwrap().into_parts();
@@ -144,4 +156,23 @@ async fn it_is_not_among_what_the_proxy_serves_and_ends_with_it() {
     drop(idle);
     let rest = timeout(PATIENCE, proxy.stdout.next_line()).await.unwrap();
     assert_eq!(rest.unwrap(), None);
+}
+
+#[tokio::test]
+async fn page_of_somebody_elses_is_shown_nothing() {
+    let (well, _) = server(echo).await;
+    let (_proxy, admin) = shown(&[&format!("--upstream=http://{well}")]).await;
+    for (host, status) in [
+        ("127.0.0.1:1", 200),
+        ("[::1]:8081", 200),
+        ("localhost", 200),
+        ("evil.test", 421),
+        ("127.0.0.1.evil.test", 421),
+        ("localhost.evil.test:80", 421),
+    ] {
+        let (answer, _, body) = ask_as(admin, "GET", "/", host).await;
+        assert_eq!(answer.as_u16(), status, "{host}");
+        let shows = String::from_utf8_lossy(&body).contains("peers");
+        assert_eq!(shows, status == 200, "{host}");
+    }
 }

@@ -36,6 +36,15 @@ async fn ten_thousand_connections_opened_and_dropped_leave_it_serving() {
 
 #[tokio::test]
 async fn interrupt_finishes_what_is_in_flight_and_takes_no_more() {
+    finishes_what_is_in_flight_and_takes_no_more("-INT").await;
+}
+
+#[tokio::test]
+async fn what_a_container_is_stopped_with_finishes_what_is_in_flight_as_well() {
+    finishes_what_is_in_flight_and_takes_no_more("-TERM").await;
+}
+
+async fn finishes_what_is_in_flight_and_takes_no_more(signal: &str) {
     let [begun, finish] = [(); 2].map(|()| Arc::new(Notify::new()));
     let (at, go) = (Arc::clone(&begun), Arc::clone(&finish));
     let (upstream, _) = server(move |_| {
@@ -56,7 +65,7 @@ async fn interrupt_finishes_what_is_in_flight_and_takes_no_more() {
     begun.notified().await;
     let pid = proxy.child.id().unwrap().to_string();
     let kill = Command::new("kill")
-        .args(["-INT", &pid])
+        .args([signal, &pid])
         .status()
         .await
         .unwrap();

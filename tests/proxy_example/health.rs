@@ -100,7 +100,10 @@ async fn upstream_whose_checks_fail_gets_nothing_until_they_pass_again() {
     first.well.store(false, Ordering::Relaxed);
     first.becomes("down", admin).await;
     let shown = peers(admin).await;
-    assert_eq!(shown[0]["last_failure"]["fault"], "health check failed");
+    assert_eq!(
+        shown[0]["last_failure"]["fault"],
+        "health check: status 500"
+    );
     assert_eq!([&shown[0]["failures"], &shown[0]["ejections"]], [0, 0]);
     assert_eq!(shown[1]["state"], "closed");
     assert_eq!(first.share_of(5, &proxy).await, 0);
