@@ -85,6 +85,9 @@ impl<P> FailoverLayer<P> {
     /// It is hard: it covers attempts, delays and waiting for readiness, and cancels what is in
     /// flight. A [`Deadline`](crate::limits::Deadline) in a request's extensions, or a
     /// [header](Self::deadline_from), can shorten it. It does not cut a response body that flows.
+    ///
+    /// To a `Balance` below, a peer has failed that has had more than half of it for a request without
+    /// a body, unless the request has shortened it.
     pub fn deadline(self, deadline: Duration) -> Self {
         self.with(|limits| limits.deadline = Some(deadline))
     }

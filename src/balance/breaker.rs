@@ -16,10 +16,11 @@ const SHORTEST_PROBE: Duration = Duration::from_secs(1);
 ///   [as long](Self::open_for), but for a second at least, goes on, and another is sent as well.
 ///
 /// What counts is what the peer did: an error that is not the request's own fault or an overload of ours, a
-/// [status that stands for the peer](Self::statuses), a per-try timeout; bodies that break off are counted by
-/// themselves, until one is whole. Neither good nor bad are 429 and other responses of 500 and above, and a
-/// client that goes away. *Worth retrying* and *unhealthy* are different questions: a policy may retry a 404, and
-/// its peer is well.
+/// [status that stands for the peer](Self::statuses), a per-try timeout; and where a request without a body ends at the
+/// layer's own deadline, that the peer has used up more than half of the time. Bodies that break off are counted by
+/// themselves, until one is whole. Neither good nor bad are 429 and other responses of 500 and above, a client that
+/// goes away, and a deadline that a request has asked for. *Worth retrying* and *unhealthy* are different questions: a
+/// policy may retry a 404, and its peer is well.
 ///
 /// ```
 /// use std::time::Duration;
@@ -124,8 +125,9 @@ impl Breaker {
         Ok(self)
     }
 
-    /// Sets how long it stays open the first time; by default 30 seconds, as in Envoy. It is half-open sooner, after a tenth
-    /// of that at least, when another peer is to be left out and [too many](super::Balance::max_ejected) are already.
+    /// Sets how long it stays open the first time; by default 30 seconds, as in Envoy. It is half-open sooner,
+    /// after a tenth of that at least, when another peer is to be left out and [too
+    /// many](super::Balance::max_ejected) are already.
     ///
     /// Each time that it opens again it stays open for this much longer, up to
     /// [`open_at_most`](Self::open_at_most). For each such time that it has been closed, one is taken off

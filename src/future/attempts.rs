@@ -137,6 +137,11 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
     /// Its body goes first: an exchange that is dropped with its body half sent can look to the peer
     /// like a whole one, and an exchange whose body fails does not.
     pub(super) fn end(&self, why: Ended) {
+        if why == Ended::Deadline && self.clock.was_wasted(|| self.waiting_since()) {
+            if let Some(trail) = self.trail() {
+                trail.set_overdue();
+            }
+        }
         if let Some(replay) = &self.replay {
             replay.revoke_all();
         }
@@ -166,6 +171,8 @@ where
     ) -> (Self, Option<S::Future>) {
         let clock = Clock::start(&limits, &head);
         let timed = limits.is_timed();
+        // Without a body it is the peer's turn all the time: whoever judges the peer is told why it ended.
+        let tells = timed || (limits.deadline.is_some() && body.is_end_stream());
         let (replay, body) = if timed {
             let (replay, body) = Replay::begin(body, || limits.keep());
             replay.commit();
@@ -174,7 +181,7 @@ where
             (None, ReplayBody::direct(body))
         };
         // The trail of a failover above has more to say: who was tried before.
-        let lone = (timed && Trail::of(&head.extensions).is_none()).then(|| Trail::begin(true));
+        let lone = (tells && Trail::of(&head.extensions).is_none()).then(|| Trail::begin(timed));
         let future = (!clock.is_over()).then(|| {
             tell(&limits, &clock, (1, 1), &mut head);
             if let Some(trail) = &lone {
@@ -269,6 +276,7 @@ where
         if attempt.number() == repeat.max_attempts {
             replay.commit_when_read();
         }
+        self.clock.call();
         Ok(repeat.service.call(Request::from_parts(parts, body)))
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Clock {
     started: Instant,
     /// When it ends.
     deadline: Option<Instant>,
+    /// When it ends at the latest, unless the request asks for less.
+    own_deadline: Option<Instant>,
     /// Until when another attempt may begin.
     window: Option<Instant>,
     per_try_timeout: Option<Duration>,
@@ -36,6 +38,8 @@ pub(super) struct Clock {
     lifted: bool,
     /// When the attempt in flight began.
     begun: Instant,
+    /// When the service below was called for it.
+    called: Instant,
     /// When the next attempt may begin.
     next: Instant,
 }
@@ -52,10 +56,12 @@ impl Clock {
         Self {
             started,
             deadline: own.into_iter().chain(asked).chain(told).min(),
+            own_deadline: own,
             window: after(limits.retry_window),
             per_try_timeout: limits.per_try_timeout,
             lifted: false,
             begun: started,
+            called: started,
             next: started,
         }
     }
@@ -86,6 +92,11 @@ impl Clock {
 
     pub(super) fn next_start(&self) -> Instant {
         self.next
+    }
+
+    /// The service below is called.
+    pub(super) fn call(&mut self) {
+        self.called = Instant::now();
     }
 
     /// An attempt begins.
@@ -124,6 +135,17 @@ impl Clock {
         } else {
             None
         }
+    }
+
+    /// Whether the deadline is none that the request asked for, and more than half of the time until then was the
+    /// turn of the peer that is there now, since `since`: it has taken too long, whoever the client is.
+    pub(super) fn was_wasted(&self, since: impl FnOnce() -> Option<Instant>) -> bool {
+        let own = self.own_deadline.filter(|own| self.deadline == Some(*own));
+        let (Some(own), Some(since)) = (own, since()) else {
+            return false;
+        };
+        let had = own.saturating_duration_since(since.max(self.called));
+        had > own.saturating_duration_since(self.started) / 2
     }
 
     /// When [`overdue`](Self::overdue) is to be asked again.

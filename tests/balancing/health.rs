@@ -104,13 +104,17 @@ fn replayed(acts: &[Act]) -> Balance<Replayed> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn peer_that_is_too_slow_counts_and_the_deadline_does_not() {
+async fn peer_that_is_too_slow_counts() {
     let ms = Duration::from_millis;
     let timed = FailoverLayer::default().per_try_timeout(ms(100));
     for (layer, left_out) in [
         (timed.clone(), true),
         (timed.max_attempts(1), true),
-        (FailoverLayer::default().deadline(ms(100)), false),
+        (FailoverLayer::default().deadline(ms(100)), true),
+        (
+            FailoverLayer::default().deadline(ms(100)).max_attempts(1),
+            true,
+        ),
     ] {
         let balance = replayed(&[Act::Hang, Act::Hang, Act::Answer(200)]);
         for _ in 0..2 {
@@ -127,6 +131,38 @@ async fn peer_that_is_too_slow_counts_and_the_deadline_does_not() {
         let name = response.await.unwrap().headers()["name"].clone();
         assert_eq!(name, if left_out { "b" } else { "a" });
     }
+}
+
+/// A client that wants an answer sooner, or a peer that had but little of the time, says nothing of the peer.
+#[tokio::test(start_paused = true)]
+async fn deadline_of_the_request_and_what_is_left_of_the_layers_count_for_nothing() {
+    use tower_failover::limits::Deadline;
+    let ms = Duration::from_millis;
+    let layer = FailoverLayer::default().deadline(ms(100));
+    let balance = replayed(&[Act::Hang]);
+    for _ in 0..2 {
+        let mut request = Request::new(Full::default());
+        let soon = Deadline(tokio::time::Instant::now() + ms(50));
+        request.extensions_mut().insert(soon);
+        assert!(layer.layer(balance.clone()).oneshot(request).await.is_err());
+    }
+    assert_eq!(balance.snapshot().peers[0].failures, 0);
+
+    // `a` has the first 60 ms, and `b` what is left.
+    let layer = layer.per_try_timeout(ms(60));
+    let slow = |name: &str| {
+        let service = service_fn(|_: Request<ReplayBody<Body>>| std::future::pending());
+        Endpoint::new(name, Replayed::new(service))
+    };
+    let balance = Balance::new([slow("a"), slow("b")]).pick(InOrder);
+    let request = Request::new(Full::<Bytes>::default());
+    assert!(layer.layer(balance.clone()).oneshot(request).await.is_err());
+    let failures = balance
+        .snapshot()
+        .peers
+        .into_iter()
+        .map(|peer| peer.failures);
+    assert_eq!(failures.collect::<Vec<_>>(), [1, 0]);
 }
 
 #[tokio::test(start_paused = true)]
