@@ -2,105 +2,53 @@
 
 use std::cell::Cell;
 
-use http::Request;
-use tokio::time::Instant;
-
 use super::{
+    asked::{Asked, Choice, Level},
+    clock::Clock,
     pick::Candidates,
-    settings::Settings,
-    standing::{Availability, Probe},
+    standing::Availability,
     tried::Tried,
     view::{Group, Slot, Tier, View},
     zone::{Zone, ZoneOrder},
 };
 use crate::trail::{Peer, Relented, Trail};
 
-/// How far down the list of those that would be best a choice was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Level {
-    /// A peer that is well, of a tier that is well enough; one that may be well again only now and then, and one
-    /// that starts slowly as well, unless nobody else of its tier is there.
-    Best,
-    /// Any peer that is well.
-    Well,
-    /// Any peer that was not tried.
-    Untried,
-    /// Any peer.
-    Tried,
-}
-
-/// What was chosen: the index of a slot.
-pub(super) struct Choice {
-    pub(super) index: usize,
-    pub(super) level: Level,
-    pub(super) probe: Option<Probe>,
-    /// When it was chosen, if somebody looked at the clock.
-    pub(super) at: Option<Instant>,
-}
-
-/// A request that a peer is chosen for.
-pub(super) struct Asked<'a, B> {
-    pub(super) settings: &'a Settings,
-    pub(super) request: &'a Request<B>,
-    /// Those that were found not ready for it.
-    pub(super) passed: &'a [Peer],
-    /// Whether another balancer has chosen this one.
-    pub(super) inner: bool,
-    /// The last level that is worth it.
-    pub(super) down_to: Level,
-}
-
-impl<B> Asked<'_, B> {
-    /// Chooses a peer: of the earliest tier that has one, and a tried or an ejected one only when no other is
-    /// left. Of the tried ones, those that were tried least come first, whatever their tier.
-    pub(super) fn choose(&self, view: &View) -> Option<Choice> {
-        let trail = Trail::of(self.request.extensions());
-        let attempt = trail.map_or(1, Trail::attempt);
-        let trail = trail.filter(|trail| !trail.is_fresh());
-        if let Some(trail) = trail {
-            if trail.is_bound() {
-                return self.bound(view, trail);
-            }
+/// Chooses a peer: of the earliest tier that has one, and a tried or an ejected one only when no other is
+/// left. Of the tried ones, those that were tried least come first, whatever their tier.
+pub(super) fn choose<B>(asked: &Asked<'_, B>, view: &View) -> Option<Choice> {
+    let trail = Trail::of(asked.request.extensions());
+    let attempt = trail.map_or(1, Trail::attempt);
+    let trail = trail.filter(|trail| !trail.is_fresh());
+    if let Some(trail) = trail {
+        if trail.is_bound() {
+            return bound(asked, view, trail);
         }
-        let excluded = trail.map(Trail::excluded).unwrap_or_default();
-        let search = Search {
-            asked: self,
-            view,
-            attempt,
-            clock: Clock::default(),
-            draw: Cell::default(),
-            refused: Cell::default(),
-        };
-        search.untried(&excluded).or_else(|| {
-            let trail =
-                trail.filter(|trail| trail.allows_tried() && self.down_to == Level::Tried)?;
-            search.tried(trail)
-        })
     }
-
-    /// The one peer that the request is bound to, or the balancer that knows it.
-    fn bound(&self, view: &View, trail: &Trail) -> Option<Choice> {
-        let allowed = |slot: &Slot| trail.allows(slot.peer()) && !self.passed.contains(slot.peer());
-        let index = view.slots().iter().position(allowed)?;
-        Some(Choice {
-            index,
-            level: Level::Best,
-            probe: None,
-            at: None,
-        })
-    }
+    let excluded = trail.map(Trail::excluded).unwrap_or_default();
+    let search = Search {
+        asked,
+        view,
+        attempt,
+        clock: Clock::default(),
+        draw: Cell::default(),
+        refused: Cell::default(),
+    };
+    search.untried(&excluded).or_else(|| {
+        let trail = trail.filter(|trail| trail.allows_tried() && asked.down_to == Level::Tried)?;
+        search.tried(trail)
+    })
 }
 
-/// The time, read once, and only if somebody asks.
-#[derive(Debug, Default)]
-pub(super) struct Clock(Cell<Option<Instant>>);
-
-impl Clock {
-    pub(super) fn now(&self) -> Instant {
-        let now = self.0.get().unwrap_or_else(Instant::now);
-        self.0.set(Some(now));
-        now
-    }
+/// The one peer that the request is bound to, or the balancer that knows it.
+fn bound<B>(asked: &Asked<'_, B>, view: &View, trail: &Trail) -> Option<Choice> {
+    let allowed = |slot: &Slot| trail.allows(slot.peer()) && !asked.passed.contains(slot.peer());
+    let index = view.slots().iter().position(allowed)?;
+    Some(Choice {
+        index,
+        level: Level::Best,
+        probe: None,
+        at: None,
+    })
 }
 
 /// One request's search.
@@ -143,8 +91,8 @@ impl<B> Search<'_, B> {
         let panics = panic > 0.0 && !self.view.tiers().iter().any(fit);
         if !panics {
             let well = |slot: &Slot| slot.standing.is_well() && untried(slot);
+            let slow = |slot: &Slot| well(slot) && !slot.standing.is_suspect();
             for tier in self.fitting(fit) {
-                let slow = |slot: &Slot| well(slot) && !slot.standing.is_suspect();
                 let mut choice = self.at(Level::Best, [tier], &best);
                 if choice.is_none() && tier.well() > 0 {
                     // Those that start slowly: nobody else of their tier is there for their part.
@@ -296,7 +244,7 @@ impl<B> Search<'_, B> {
                 index,
                 level,
                 probe: None,
-                at: self.clock.0.get(),
+                at: self.clock.read(),
             };
             let standing = &slots[picked].standing;
             if level > Level::Best || standing.is_well() {

@@ -60,10 +60,12 @@
 //! Balancers that pick blindly, such as `tower::balance::p2c` with its measures of load, can be used with [`Untried`]
 //! endpoints.
 
+mod asked;
 mod body;
 mod breaker;
 mod check;
 mod choose;
+mod clock;
 mod discover;
 mod endpoint;
 mod exchange;

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
-    choose::{Asked, Level},
+    asked::{Asked, Level},
     exchange::Exchange,
     readying::Readying,
     set::{Chosen, Nobody, Set},

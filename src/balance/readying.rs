@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 use http::Request;
 use tower_service::Service;
 
-use super::{choose::Level, set::Chosen};
+use super::{asked::Level, set::Chosen};
 use crate::trail::Peer;
 
 /// How many peers a request waits for at once, where none is ready.

@@ -11,7 +11,8 @@ use arc_swap::ArcSwap;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    choose::{Asked, Level},
+    asked::{Asked, Level},
+    choose::choose,
     endpoint::{Endpoint, Place},
     fleet::Fleet,
     snapshot::{DiscoveryError, PeerSnapshot, Snapshot},
@@ -239,7 +240,7 @@ impl<S: Clone> Set<S> {
 
     pub(super) fn choose<B>(&self, asked: &Asked<'_, B>) -> Result<Chosen<S>, Nobody> {
         let members = self.members.load();
-        let choice = asked.choose(&members.view);
+        let choice = choose(asked, &members.view);
         let chosen = choice.and_then(|choice| {
             Some(Chosen {
                 service: members.services.get(choice.index)?.clone(),

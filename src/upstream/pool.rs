@@ -61,6 +61,9 @@ impl PoolOptions {
 
     /// Sets whether upstreams are spoken to in HTTP/2 from the start ("prior knowledge"); by default
     /// not.
+    ///
+    /// Requests share a connection then, and an upstream that finds one of their heads too large may end it for all:
+    /// hyper's server does from 96 KiB on. Bound the heads of your clients below that.
     pub fn http2(mut self, http2: bool) -> Self {
         self.http2 = http2;
         self

@@ -4,7 +4,7 @@ use http::{Extensions, HeaderMap, Method, Uri};
 
 use crate::{
     balance::{
-        choose::Clock,
+        clock::Clock,
         pick::Ring,
         view::{Group, Slot, Turns},
     },
