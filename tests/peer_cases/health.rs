@@ -154,7 +154,7 @@ async fn one_of_two_is_ejected_and_never_more_than_the_percentage() {
     }
     let [one, other] = ["u1", "u2"].map(|name| stack.peer(name));
     assert_eq!((one.state, one.ejections), (State::Open, 1));
-    assert_eq!((other.state, other.ejections), (State::Closed, 0));
+    assert_eq!((other.state, other.ejections), (State::Suspect, 0));
     assert!(other.failures >= 5, "{}", other.failures);
     stack.stop().await;
 }
