@@ -109,10 +109,12 @@ impl Exchange {
             // Neither a good sign nor a bad one: it may be the request that is at fault.
             (None, 429) => {}
             // But whoever compares response times must not be drawn to it.
-            (None, 500..) => self.measure(PENALTY),
+            (None, 500..) => self.lose(),
             _ => {
                 self.standing.answered(self.epoch, &self.settings.rules);
-                self.measure(Duration::ZERO);
+                if let Some((elapsed, now)) = self.elapsed() {
+                    self.standing.responded(elapsed, now);
+                }
             }
         }
         self.probe = None;
@@ -134,19 +136,24 @@ impl Exchange {
         match fault {
             // How long it went on before says nothing of how long a response takes.
             Fault::Body if self.began.is_some() => {
-                self.standing.measure(PENALTY, Instant::now());
+                self.standing.lost(PENALTY, Instant::now());
             }
             Fault::Body => {}
-            _ => self.measure(PENALTY),
+            _ => self.lose(),
         }
     }
 
-    fn measure(&self, least: Duration) {
-        if let Some(began) = self.began {
-            let now = Instant::now();
-            let elapsed = now.saturating_duration_since(began);
-            self.standing.measure(elapsed.max(least), now);
+    fn lose(&self) {
+        if let Some((elapsed, now)) = self.elapsed() {
+            self.standing.lost(elapsed.max(PENALTY), now);
         }
+    }
+
+    /// How long it has taken, if that is measured, and the time.
+    fn elapsed(&self) -> Option<(Duration, Instant)> {
+        let began = self.began?;
+        let now = Instant::now();
+        Some((now.saturating_duration_since(began), now))
     }
 }
 

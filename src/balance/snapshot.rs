@@ -37,8 +37,8 @@ pub struct PeerSnapshot {
     /// How many requests it has, until the end of their responses' bodies.
     pub in_flight: usize,
     /// How long it takes until a response's head, where that is [measured](super::Balance::measure_latency): an
-    /// estimate in which a worse measurement counts at once and a better one in time. A failure is in it as at
-    /// least five seconds.
+    /// estimate in which a worse measurement counts at once and a better one in time. Failures and responses of 500
+    /// and above are not in it, though strategies take them for slow.
     pub latency: Option<Duration>,
     /// How often its breaker has opened.
     pub ejections: u64,
@@ -81,7 +81,7 @@ impl PeerSnapshot {
             weight: place.map_or(0, |place| place.weight),
             state,
             in_flight: standing.in_flight(),
-            latency: standing.latency(now),
+            latency: standing.response_time(now),
             ejections,
             out_for: standing.out_for(now).filter(|_| state == State::Open),
             failures,

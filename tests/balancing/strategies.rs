@@ -106,11 +106,8 @@ async fn peer_that_fails_fast_does_not_look_fast() {
             at_bad += usize::from(send(&balance).await.is_ok_and(|name| name == "bad"));
         }
         assert!(at_bad < 3, "{act:?}: {at_bad}");
-        let latency = balance.snapshot().peers[0].latency;
-        assert!(
-            latency >= Some(Duration::from_secs(4)),
-            "{act:?}: {latency:?}"
-        );
+        // What strategies make of it is not what is shown.
+        assert_eq!(balance.snapshot().peers[0].latency, None, "{act:?}");
     }
 }
 

@@ -252,7 +252,7 @@ impl Standing {
         ledger.closed_at = Some(Instant::now());
         reset(&self.heads);
         // What it took while it was sick says nothing of how long it takes now.
-        self.load.forget_latency();
+        self.load.outcomes.forget();
         self.epoch.fetch_add(1, Relaxed);
         self.start_slowly();
         self.change(|| {

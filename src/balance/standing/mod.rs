@@ -1,6 +1,7 @@
 //! What is known of one peer: how busy it is, and how well.
 
 mod breaker;
+mod estimate;
 mod load;
 mod probe;
 mod rate;
@@ -221,17 +222,30 @@ impl Standing {
         self.load.in_flight()
     }
 
+    /// How long its responses take until their heads.
+    pub(super) fn response_time(&self, now: Instant) -> Option<Duration> {
+        self.load.responses.at(self.ms(now))
+    }
+
+    /// The same for those who compare it with others: a failure takes long.
     pub(super) fn latency(&self, now: Instant) -> Option<Duration> {
-        self.load.latency(self.ms(now))
+        self.load.outcomes.at(self.ms(now))
     }
 
     /// The latency as it was when it was last measured.
     pub(super) fn measured(&self) -> Option<Duration> {
-        self.load.measured()
+        self.load.outcomes.latest()
     }
 
-    pub(super) fn measure(&self, latency: Duration, now: Instant) {
-        self.load.measure(latency, self.ms(now));
+    /// A response's head took so long.
+    pub(super) fn responded(&self, after: Duration, now: Instant) {
+        self.load.responses.measure(after, self.ms(now));
+        self.load.outcomes.measure(after, self.ms(now));
+    }
+
+    /// A failure took so long, or is taken for so long.
+    pub(super) fn lost(&self, after: Duration, now: Instant) {
+        self.load.outcomes.measure(after, self.ms(now));
     }
 
     /// An exchange begins, unless the peer is leaving: it takes no more. Whoever waits for it to be drained sees this
