@@ -69,7 +69,7 @@
 //! | [`failure`] | what an error *proves* about the request that was sent |
 //! | [`replay`] | a request body that can be read again |
 //! | [`trail`] | what a request's attempts have been through; how a balancer knows whom to leave out |
-//! | [`balance`] | choosing a peer with the request in hand |
+//! | [`balance`] | choosing a peer with the request in hand, and knowing which are sick |
 //! | [`upstream`] | endpoints: a hyper client, a reqwest client |
 //! | [`peek`] | a head held back until its body begins, for gRPC statuses in trailers and bodies that break off first |
 //! | [`gateway`] | the final error as a response |

@@ -55,8 +55,7 @@ impl Exchange {
         Self {
             epoch: standing.epoch(),
             began: settings
-                .rules
-                .timed
+                .is_timed()
                 .then(|| now.unwrap_or_else(Instant::now)),
             standing,
             settings,

@@ -44,11 +44,11 @@
 //! # Who is well
 //!
 //! Each peer has a [`Breaker`]: five failures in a row open it for 30 seconds or more, then single requests
-//! show whether it is well. At most [half](Balance::max_ejected) of a tier is left out by that, and one always
-//! stays. Every failed attempt counts for its own peer. [Health checks](HealthCheck) find a peer that is down
-//! before a request does.
+//! show whether it is well. At most [half](Balance::max_ejected) of a tier is left out by that, unless another tier
+//! stands in for it, and one peer always stays. Every failed attempt counts for its own peer. [Health
+//! checks](HealthCheck) find a peer that is down before a request does.
 //!
-//! No request is lost by it: health decides who is asked first, and not who may be asked.
+//! Health decides who is asked first, and not who may be asked.
 //!
 //! [`Balance::snapshot`] shows how all peers are, and [`Balance::on_state_change`] tells of every change.
 //!
@@ -187,7 +187,6 @@ impl<S: Clone> Balance<S> {
     /// Sets the strategy; by default [`RoundRobin`].
     #[must_use]
     pub fn pick(mut self, pick: impl Pick + 'static) -> Self {
-        self.rules().timed |= pick.needs_latency();
         self.settings().pick = Arc::new(pick);
         self
     }
@@ -280,8 +279,8 @@ impl<S: Clone> Balance<S> {
     /// [`Handle`] may still bring one; by default 10 seconds. Then, or at the request's deadline, it fails for
     /// want of a peer.
     ///
-    /// It does not wait where there are peers that it was sent to already, or that are sick; nor where this balancer is
-    /// an endpoint of another, which may have a peer elsewhere.
+    /// It does not wait where there are peers that it was sent to already, or that are sick; nor where this
+    /// balancer is an endpoint of another, which may have a peer elsewhere.
     #[must_use]
     pub fn wait_for_peers(mut self, patience: Duration) -> Self {
         self.settings().patience = patience;
@@ -300,7 +299,7 @@ impl<S: Clone> Balance<S> {
     /// strategies that need them. It costs two looks at the clock for each request.
     #[must_use]
     pub fn measure_latency(mut self) -> Self {
-        self.rules().timed = true;
+        self.settings().measured = true;
         self
     }
 

@@ -12,8 +12,6 @@ pub(super) struct Rules {
     pub(super) most_ejected: f64,
     pub(super) slow_start: Duration,
     pub(super) listener: Option<Arc<dyn OnStateChange>>,
-    /// Whether response times are measured.
-    pub(super) timed: bool,
 }
 
 impl Default for Rules {
@@ -24,7 +22,6 @@ impl Default for Rules {
             most_ejected: 0.5,
             slow_start: Duration::ZERO,
             listener: None,
-            timed: false,
         }
     }
 }

@@ -259,8 +259,8 @@ impl<S: Clone> Set<S> {
         })
     }
 
-    /// The endpoints, for those who call them by themselves.
-    pub(super) fn endpoints(&self) -> Vec<(Arc<Standing>, S)> {
+    /// The peers with their services, for those who call them by themselves.
+    pub(super) fn services(&self) -> Vec<(Arc<Standing>, S)> {
         let members = self.members.load();
         let standings = members
             .view

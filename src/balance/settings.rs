@@ -16,8 +16,16 @@ pub(super) struct Settings {
     /// The share of well peers under which a tier's traffic begins to spill over.
     pub(super) spill: Option<f64>,
     pub(super) zones: Option<ZoneOrder>,
+    /// Whether response times are measured although the strategy does not need them.
+    pub(super) measured: bool,
     /// How long a request waits for the first peer.
     pub(super) patience: Duration,
+}
+
+impl Settings {
+    pub(super) fn is_timed(&self) -> bool {
+        self.measured || self.pick.needs_latency()
+    }
 }
 
 impl Default for Settings {
@@ -28,6 +36,7 @@ impl Default for Settings {
             panic: 0.0,
             spill: None,
             zones: None,
+            measured: false,
             patience: Duration::from_secs(10),
         }
     }

@@ -145,7 +145,7 @@ where
             return;
         };
         let (mut patients, mut newcomers) = (HashMap::new(), Vec::new());
-        for (standing, service) in set.endpoints() {
+        for (standing, service) in set.services() {
             let peer = standing.peer();
             // One that is listed twice is checked over the first of its endpoints.
             if patients.contains_key(peer) {

@@ -2,14 +2,16 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::balance::view::Slot;
 
-/// How many points a key looks from, and how many a peer has for each unit of its weight: with ten equal peers,
-/// the most loaded has about 1.1 times its share of many keys, and the least loaded 0.9 times.
+/// How many points a key looks from. With ten equal peers, this and [`POINTS`] give the most loaded about 1.1 times its
+/// share of many keys, and the least loaded 0.9 times.
 const PROBES: u64 = 12;
+
+/// How many points a peer has for each unit of its weight.
 const POINTS: u64 = 16;
 
 /// Where peers stand for consistent hashing: multi-probe hashing (Appleton and O'Reilly, 2015).
 ///
-/// A peer has points on the ring, as many as it weighs. A key looks from several points of its own, and belongs
+/// A peer has points on the ring, in proportion to its weight. A key looks from several points of its own, and belongs
 /// to the peer that is nearest ahead of any. So a peer that comes or goes moves only the keys that are or were
 /// its own, the shares are even, and there are few points to keep where a ring of the usual kind needs a
 /// hundred a peer and more.

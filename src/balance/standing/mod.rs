@@ -56,7 +56,8 @@ pub(super) struct Standing {
     drained: Notify,
 }
 
-/// The states that keep a peer from being well, and what else is seldom true.
+/// The states that keep a peer from being well, and what else is seldom true. Of open and half-open one is set before the
+/// other is cleared: in between, the peer is out.
 mod flag {
     pub(super) const OPEN: u8 = 1;
     pub(super) const HALF_OPEN: u8 = 2;
