@@ -81,22 +81,6 @@ async fn least_loaded_prefers_the_one_that_has_less_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn load_is_held_until_the_body_ends() {
-    let balance = Balance::new([well("a")]).pick(LeastLoaded);
-    let in_flight = || balance.snapshot().peers[0].in_flight;
-    let response = balance
-        .clone()
-        .oneshot(Request::new(Full::default()))
-        .await
-        .unwrap();
-    assert_eq!(in_flight(), 0, "an empty body has ended");
-    drop(response);
-    let sending = balance.clone().oneshot(Request::new(Full::default()));
-    drop(sending);
-    assert_eq!(in_flight(), 0, "one that nobody sends is not there");
-}
-
-#[tokio::test(start_paused = true)]
 async fn peer_that_fails_fast_does_not_look_fast() {
     for act in [Act::Fail, Act::Answer(503), Act::Answer(500)] {
         let balance = Balance::new([peer("bad", &[act]), well("a"), well("b")]);

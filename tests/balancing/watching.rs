@@ -102,3 +102,33 @@ async fn body_that_breaks_off_late_is_no_slow_response() {
     let latency = balance.snapshot().peers[0].latency;
     assert_eq!(latency.map(|latency| latency.as_secs()), Some(0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn request_is_in_flight_until_its_body_ends_or_is_dropped() {
+    for read in [true, false] {
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let ended = Arc::new(Mutex::new(Some(ended)));
+        let service = service_fn(move |_: Request<Body>| {
+            let ended = ended.lock().unwrap().take().unwrap();
+            async {
+                let frames = futures_util::stream::once(async {
+                    let _ = ended.await;
+                    Ok::<_, io::Error>(Frame::data(Bytes::from("all")))
+                });
+                Ok::<_, io::Error>(Response::new(StreamBody::new(frames).boxed_unsync()))
+            }
+        });
+        let balance = Balance::new([Endpoint::new("a", BoxCloneSyncService::new(service))]);
+        let in_flight = || balance.snapshot().peers[0].in_flight;
+        let sending = balance.clone().oneshot(Request::new(Body::default()));
+        let body = sending.await.unwrap().into_body();
+        assert_eq!(in_flight(), 1, "its head alone ends nothing");
+        if read {
+            end.send(()).unwrap();
+            assert_eq!(body.collect().await.unwrap().to_bytes(), "all");
+        } else {
+            drop(body);
+        }
+        assert_eq!(in_flight(), 0, "read: {read}");
+    }
+}
