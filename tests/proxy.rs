@@ -39,6 +39,7 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     net::{TcpListener, TcpSocket},
     process::{Child, ChildStdout, Command},
+    sync::Notify,
     time::timeout,
 };
 
@@ -138,6 +139,36 @@ fn refusing() -> (TcpSocket, SocketAddr) {
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let addr = socket.local_addr().unwrap();
     (socket, addr)
+}
+
+/// A server that holds each answer back until it may finish.
+struct Holding {
+    addr: SocketAddr,
+    requests: Arc<AtomicUsize>,
+    begun: Arc<Notify>,
+    finish: Arc<Notify>,
+}
+
+impl Holding {
+    async fn start() -> Self {
+        let [begun, finish] = [(); 2].map(|()| Arc::new(Notify::new()));
+        let (at, go) = (Arc::clone(&begun), Arc::clone(&finish));
+        let (addr, requests) = server(move |_| {
+            let (at, go) = (Arc::clone(&at), Arc::clone(&go));
+            async move {
+                at.notify_one();
+                go.notified().await;
+                Response::new(Full::from("finished"))
+            }
+        })
+        .await;
+        Self {
+            addr,
+            requests,
+            begun,
+            finish,
+        }
+    }
 }
 
 /// A hyper server of HTTP/1 and h2c, and how many requests it has got.

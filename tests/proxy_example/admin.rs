@@ -2,7 +2,6 @@
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
-use tokio::sync::Notify;
 
 use crate::*;
 
@@ -83,17 +82,12 @@ async fn upstreams_are_shown_as_they_are() {
 
 #[tokio::test]
 async fn requests_in_flight_are_counted() {
-    let [begun, finish] = [(); 2].map(|()| Arc::new(Notify::new()));
-    let (at, go) = (Arc::clone(&begun), Arc::clone(&finish));
-    let (holding, _) = server(move |_| {
-        let (at, go) = (Arc::clone(&at), Arc::clone(&go));
-        async move {
-            at.notify_one();
-            go.notified().await;
-            Response::new(Full::default())
-        }
-    })
-    .await;
+    let Holding {
+        addr: holding,
+        begun,
+        finish,
+        ..
+    } = Holding::start().await;
     let upstream = format!("--upstream=http://{holding}");
     let (proxy, admin) = shown(&[&upstream]).await;
     assert_eq!(peers(admin).await[0]["in_flight"], 0);

@@ -1,7 +1,6 @@
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::Notify,
 };
 
 use crate::*;
@@ -45,17 +44,12 @@ async fn what_a_container_is_stopped_with_finishes_what_is_in_flight_as_well() {
 }
 
 async fn finishes_what_is_in_flight_and_takes_no_more(signal: &str) {
-    let [begun, finish] = [(); 2].map(|()| Arc::new(Notify::new()));
-    let (at, go) = (Arc::clone(&begun), Arc::clone(&finish));
-    let (upstream, _) = server(move |_| {
-        let (at, go) = (Arc::clone(&at), Arc::clone(&go));
-        async move {
-            at.notify_one();
-            go.notified().await;
-            Response::new(Full::from("finished"))
-        }
-    })
-    .await;
+    let Holding {
+        addr: upstream,
+        begun,
+        finish,
+        ..
+    } = Holding::start().await;
     let mut proxy = Proxy::before(&[upstream], &[]).await;
     let mut stream = TcpStream::connect(proxy.addr).await.unwrap();
     stream
@@ -94,17 +88,12 @@ async fn finishes_what_is_in_flight_and_takes_no_more(signal: &str) {
 
 #[tokio::test]
 async fn head_that_is_too_large_for_an_upstream_does_not_end_what_others_have_in_flight() {
-    let [begun, finish] = [(); 2].map(|()| Arc::new(Notify::new()));
-    let (at, go) = (Arc::clone(&begun), Arc::clone(&finish));
-    let (upstream, requests) = server(move |_| {
-        let (at, go) = (Arc::clone(&at), Arc::clone(&go));
-        async move {
-            at.notify_one();
-            go.notified().await;
-            Response::new(Full::default())
-        }
-    })
-    .await;
+    let Holding {
+        addr: upstream,
+        requests,
+        begun,
+        finish,
+    } = Holding::start().await;
     let proxy = Proxy::before(&[upstream], &["--http2"]).await;
     let others = proxy.send(Request::post(proxy.url("/")), b"once");
     let hostile = async {
