@@ -14,6 +14,7 @@ mod demo;
 mod peers;
 mod server;
 mod settings;
+mod timer;
 
 use std::{error::Error, net::SocketAddr, process::ExitCode};
 

@@ -15,7 +15,7 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
-use super::Proxy;
+use super::{Proxy, timer::HeadTimer};
 
 /// Serves HTTP/1 and h2c until it is interrupted or told to end, then finishes what is in flight.
 pub(crate) async fn serve(listener: TcpListener, proxy: Proxy) {
@@ -81,10 +81,12 @@ const HEAD_LIMIT: usize = 64 * 1024;
 fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &GracefulShutdown) {
     // Without it, small writes wait for the peer's delayed acknowledgements.
     let _ = stream.set_nodelay(true);
+    // Written once for all requests of a connection: to write it is dear.
+    let client = HeaderValue::try_from(client.to_string()).ok();
     let service = service_fn(move |mut request: Request<Incoming>| {
-        if let Ok(client) = HeaderValue::try_from(client.to_string()) {
+        if let Some(client) = &client {
             let name = HeaderName::from_static("x-forwarded-for");
-            request.headers_mut().append(name, client);
+            request.headers_mut().append(name, client.clone());
         }
         // A gateway over a balancer is always ready.
         proxy.clone().call(request)
@@ -92,7 +94,7 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &Gracef
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
-        .timer(TokioTimer::new())
+        .timer(HeadTimer::default())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_LIMIT);
     server
