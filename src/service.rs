@@ -74,8 +74,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let limits = Arc::clone(&self.limits);
-        let max_attempts = MaxAttempts::take(&mut parts.extensions, &limits);
+        let limits = &self.limits;
+        let max_attempts = MaxAttempts::take(&mut parts.extensions, limits);
         // The request's own policy: what it is asked, it may remember.
         let mut policy = self.policy.clone();
         if max_attempts != 1 && policy.may_retry(&parts) {

@@ -2,7 +2,7 @@ use http::Request;
 use tokio::time::Instant;
 
 use super::{settings::Settings, standing::Probe};
-use crate::trail::Peer;
+use crate::trail::{Freedom, Peer, Trail};
 
 /// How far down the list of those that would be best a choice was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,10 +31,11 @@ pub(super) struct Choice {
 pub(super) struct Asked<'a, B> {
     pub(super) settings: &'a Settings,
     pub(super) request: &'a Request<B>,
+    /// What the request has been through, if somebody keeps account.
+    pub(super) trail: Option<&'a Trail>,
     /// Those that were found not ready for it.
     pub(super) passed: &'a [Peer],
-    /// Whether another balancer has chosen this one.
-    pub(super) inner: bool,
+    pub(super) freedom: Freedom,
     /// The last level that is worth it.
     pub(super) down_to: Level,
 }

@@ -16,9 +16,9 @@ use crate::trail::{Peer, Relented, Trail};
 /// Chooses a peer: of the earliest tier that has one, and a tried or an ejected one only when no other is
 /// left. Of the tried ones, those that were tried least come first, whatever their tier.
 pub(super) fn choose<B>(asked: &Asked<'_, B>, view: &View) -> Option<Choice> {
-    let trail = Trail::of(asked.request.extensions());
+    let trail = asked.trail;
     let attempt = trail.map_or(1, Trail::attempt);
-    let trail = trail.filter(|trail| !trail.is_fresh());
+    let trail = trail.filter(|_| !asked.freedom.fresh);
     if let Some(trail) = trail {
         if trail.is_bound() {
             return bound(asked, view, trail);
@@ -116,16 +116,16 @@ impl<B> Search<'_, B> {
     fn tried(&self, trail: &Trail) -> Option<Choice> {
         let asked = self.asked;
         let relented = trail.relented();
-        if asked.inner && relented == Relented::No {
+        if asked.freedom.inner && relented == Relented::No {
             return None;
         }
         let slots = self.view.slots();
         let pick = |may: &dyn Fn(&Slot) -> bool| self.at(Level::Tried, self.in_order(), may);
         let tried = Tried::of(trail, asked.passed);
-        if asked.inner && relented == Relented::Rested {
+        if asked.freedom.inner && relented == Relented::Rested {
             return tried.pick_rested(slots, pick);
         }
-        if !asked.inner && self.has_balancers(trail) {
+        if !asked.freedom.inner && self.has_balancers(trail) {
             if let Some(choice) = tried.pick_other(slots, pick) {
                 return Some(choice);
             }

@@ -1,9 +1,10 @@
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use http::{header::CONTENT_TYPE, response};
+use http::{HeaderMap, Response, header::CONTENT_TYPE};
 use tokio::time::Instant;
 
 use super::{
+    set::Set,
     settings::Settings,
     standing::{Probe, Standing},
     state::Fault,
@@ -67,9 +68,14 @@ impl Exchange {
 
     /// It is an attempt of the trail's request: its peer is written down. Returns `false` where nobody waits for that
     /// attempt any more.
-    pub(super) fn follow(&mut self, trail: &Trail, roster: Arc<dyn Roster>) -> bool {
+    pub(super) fn follow<S: Send + Sync + 'static>(
+        &mut self,
+        trail: Trail,
+        set: &Arc<Set<S>>,
+    ) -> bool {
+        let roster: Arc<dyn Roster> = set.clone();
         let current = trail.choose(self.standing.peer(), Some(roster));
-        self.trail = current.then(|| trail.clone());
+        self.trail = current.then_some(trail);
         current
     }
 
@@ -90,11 +96,13 @@ impl Exchange {
     }
 
     /// A response head arrived.
-    pub(super) fn answered(&mut self, head: &response::Parts) {
-        let (status, breaker) = (head.status, &self.settings.rules.breaker);
+    pub(super) fn answered<R>(&mut self, response: &Response<R>) {
+        let (status, headers) = (response.status(), response.headers());
+        let breaker = &self.settings.rules.breaker;
+        let grpc_code = || GrpcCode::of_head(headers, response.extensions());
         let fault = if breaker.statuses.contains(status) {
             Some(Fault::Status(status))
-        } else if is_grpc(head) && GrpcCode::of(head) == Some(GrpcCode::Unavailable) {
+        } else if is_grpc(headers) && grpc_code() == Some(GrpcCode::Unavailable) {
             Some(Fault::GrpcUnavailable)
         } else {
             None
@@ -157,8 +165,8 @@ impl Exchange {
 }
 
 /// Whether a response is one to gRPC: most need not be searched for its status.
-fn is_grpc(head: &response::Parts) -> bool {
-    let kind = head.headers.get(CONTENT_TYPE);
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 

@@ -18,7 +18,10 @@ use super::{
     set::Set,
     settings::Settings,
 };
-use crate::{BoxError, trail::NoPeer};
+use crate::{
+    BoxError,
+    trail::{NoPeer, Trail},
+};
 
 pin_project! {
     /// The future of a [`Balance`](super::Balance)'s response.
@@ -37,8 +40,9 @@ where
     S::Error: Into<BoxError>,
 {
     pub(super) fn new(request: Request<B>, set: &Arc<Set<S>>, settings: &Arc<Settings>) -> Self {
+        let trail = Trail::of(request.extensions()).cloned();
         Self {
-            state: Order::new(request, set, settings).begin(),
+            state: Order::place(request, trail, set, settings),
         }
     }
 }
@@ -102,10 +106,8 @@ fn settle<R: Body>(
     };
     match result {
         Ok(response) => {
-            let (parts, body) = response.into_parts();
-            exchange.answered(&parts);
-            let body = ResponseBody::new(body, Some(exchange));
-            Ok(Response::from_parts(parts, body))
+            exchange.answered(&response);
+            Ok(response.map(|body| ResponseBody::new(body, Some(exchange))))
         }
         Err(error) => {
             exchange.failed(&*error);

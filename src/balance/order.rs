@@ -19,16 +19,17 @@ use super::{
 use crate::{
     BoxError,
     failure::NotSent,
-    trail::{NoPeer, Peer, Trail},
+    trail::{Freedom, NoPeer, Peer, Trail},
 };
 
 /// A request that a peer is looked for, and who knows them.
 pub(super) struct Order<S, B> {
     request: Request<B>,
+    /// What it has been through, if somebody keeps account.
+    trail: Option<Trail>,
     set: Arc<Set<S>>,
     settings: Arc<Settings>,
-    /// Whether another balancer has chosen this one.
-    inner: bool,
+    freedom: Freedom,
 }
 
 pin_project! {
@@ -63,23 +64,34 @@ where
     S: Service<Request<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
 {
-    pub(super) fn new(request: Request<B>, set: &Arc<Set<S>>, settings: &Arc<Settings>) -> Self {
-        let trail = Trail::of(request.extensions());
-        Self {
-            inner: trail.is_some_and(Trail::has_choice),
+    /// Looks for a peer, and calls it if it is ready: nearly always it is, and then nothing of the order is kept.
+    pub(super) fn place(
+        request: Request<B>,
+        trail: Option<Trail>,
+        set: &Arc<Set<S>>,
+        settings: &Arc<Settings>,
+    ) -> State<S, S::Future, B> {
+        let freedom = trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom);
+        let kept = |request, trail| Self {
             request,
+            trail,
             set: Arc::clone(set),
             settings: Arc::clone(settings),
-        }
-    }
-
-    /// Looks for a peer.
-    pub(super) fn begin(self) -> State<S, S::Future, B> {
-        let mut first = match self.choose(&[], Level::Tried) {
+            freedom,
+        };
+        let chosen = set.choose(&Asked {
+            settings,
+            request: &request,
+            trail: trail.as_ref(),
+            passed: &[],
+            freedom,
+            down_to: Level::Tried,
+        });
+        let mut first = match chosen {
             Ok(first) => first,
             // Another balancer that has chosen this one may have a peer elsewhere.
-            Err(Nobody::AtAll) if !self.inner && !self.settings.patience.is_zero() => {
-                return self.wait();
+            Err(Nobody::AtAll) if !freedom.inner && !settings.patience.is_zero() => {
+                return kept(request, trail).wait();
             }
             Err(_) => return State::finished(NoPeer::exhausted()),
         };
@@ -87,9 +99,9 @@ where
         // the future looks again.
         let mut look = Context::from_waker(Waker::noop());
         match first.service.poll_ready(&mut look) {
-            Poll::Ready(readied) => self.call(first, readied),
+            Poll::Ready(readied) => call(request, trail, set, settings, first, readied),
             Poll::Pending => State::Readying {
-                order: Box::new(self),
+                order: Box::new(kept(request, trail)),
                 readying: Box::new(Readying::new(first)),
             },
         }
@@ -97,7 +109,7 @@ where
 
     /// There is no peer at all: waits for one, if one may come.
     fn wait(self) -> State<S, S::Future, B> {
-        if let Some(trail) = self.trail() {
+        if let Some(trail) = &self.trail {
             trail.awaiting();
         }
         let (set, patience) = (Arc::clone(&self.set), self.settings.patience);
@@ -113,11 +125,11 @@ where
 
     /// There is a peer now, or there will be none.
     pub(super) fn resume(self, occupied: bool) -> State<S, S::Future, B> {
-        if let Some(trail) = self.trail() {
+        if let Some(trail) = &self.trail {
             trail.arrived();
         }
         if occupied {
-            self.begin()
+            Self::place(self.request, self.trail, &self.set, &self.settings)
         } else {
             State::finished(NoPeer::exhausted())
         }
@@ -127,8 +139,9 @@ where
         self.set.choose(&Asked {
             settings: &self.settings,
             request: &self.request,
+            trail: self.trail.as_ref(),
             passed,
-            inner: self.inner,
+            freedom: self.freedom,
             down_to,
         })
     }
@@ -145,18 +158,13 @@ where
         }
         // An attempt that is ended here has been at the first.
         let set = Arc::clone(&self.set);
-        let current = self
-            .trail()
-            .is_none_or(|trail| trail.approach(readying.first(), Some(set)));
+        let trail = self.trail.as_ref();
+        let current = trail.is_none_or(|trail| trail.approach(readying.first(), Some(set)));
         if current {
             Poll::Pending
         } else {
             Poll::Ready(None)
         }
-    }
-
-    fn trail(&self) -> Option<&Trail> {
-        Trail::of(self.request.extensions())
     }
 
     /// Calls the endpoint, which is ready, or failed to be.
@@ -165,37 +173,53 @@ where
         chosen: Chosen<S>,
         readied: Result<(), S::Error>,
     ) -> State<S, S::Future, B> {
-        let Chosen {
-            mut service,
-            standing,
-            probe,
-            at,
-            ..
-        } = chosen;
-        if !standing.begin() {
-            // It has left the set since it was chosen.
-            return self.begin();
+        call(
+            self.request,
+            self.trail,
+            &self.set,
+            &self.settings,
+            chosen,
+            readied,
+        )
+    }
+}
+
+fn call<S, B>(
+    request: Request<B>,
+    trail: Option<Trail>,
+    set: &Arc<Set<S>>,
+    settings: &Arc<Settings>,
+    chosen: Chosen<S>,
+    readied: Result<(), S::Error>,
+) -> State<S, S::Future, B>
+where
+    S: Service<Request<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+{
+    let Chosen {
+        mut service,
+        standing,
+        probe,
+        at,
+        ..
+    } = chosen;
+    if !standing.begin() {
+        // It has left the set since it was chosen.
+        return Order::place(request, trail, set, settings);
+    }
+    let mut exchange = Exchange::begun(standing, Arc::clone(settings), probe, at);
+    if let Some(trail) = trail {
+        if !exchange.follow(trail, set) {
+            return State::finished(NoPeer::exhausted());
         }
-        let Self {
-            request,
-            set,
-            settings,
-            ..
-        } = self;
-        let mut exchange = Exchange::begun(standing, settings, probe, at);
-        if let Some(trail) = Trail::of(request.extensions()) {
-            if !exchange.follow(trail, set) {
-                return State::finished(NoPeer::exhausted());
-            }
-        }
-        if let Err(error) = readied {
-            let error = error.into();
-            exchange.failed(&*error);
-            return State::finished(NotSent::new(error));
-        }
-        State::Calling {
-            future: service.call(request),
-            exchange: Some(exchange),
-        }
+    }
+    if let Err(error) = readied {
+        let error = error.into();
+        exchange.failed(&*error);
+        return State::finished(NotSent::new(error));
+    }
+    State::Calling {
+        future: service.call(request),
+        exchange: Some(exchange),
     }
 }

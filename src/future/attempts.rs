@@ -3,7 +3,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 use tower_service::Service;
@@ -33,7 +33,7 @@ pub(super) struct Attempts<S, P, B, R> {
     /// `None`: the request is sent once.
     pub(super) repeat: Option<Repeat<S, P>>,
     /// Of a request that is sent once, if it is timed.
-    lone: Option<Trail>,
+    pub(super) lone: Option<Trail>,
     pub(super) offer: Offer<R>,
 }
 
@@ -56,12 +56,12 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
 
     /// Why the attempt in flight has taken too long, if it has.
     pub(super) fn overdue(&self) -> Option<Ended> {
-        self.clock.overdue(|| self.waiting_since())
+        self.clock.overdue(&self.limits, || self.waiting_since())
     }
 
     /// When [`overdue`](Self::overdue) is to be asked again.
     pub(super) fn next_check(&self) -> Option<Instant> {
-        self.clock.next_check(|| self.waiting_since())
+        self.clock.next_check(&self.limits, || self.waiting_since())
     }
 
     /// Since when it is the peer's turn; `None` while the sender of the request is waited for, or a
@@ -80,12 +80,12 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
 
     /// Why it is too late for the next attempt, if it is.
     pub(super) fn late(&self) -> Option<Late> {
-        self.clock.late()
+        self.clock.late(&self.limits)
     }
 
     /// When [`late`](Self::late) is to be asked again.
     pub(super) fn next_late(&self) -> Option<Instant> {
-        self.clock.next_late()
+        self.clock.next_late(&self.limits)
     }
 
     /// The delay is over: the next attempt begins with making the service ready.
@@ -137,7 +137,7 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
     /// Its body goes first: an exchange that is dropped with its body half sent can look to the peer
     /// like a whole one, and an exchange whose body fails does not.
     pub(super) fn end(&self, why: Ended) {
-        if why == Ended::Deadline && self.clock.was_wasted(|| self.waiting_since()) {
+        if why == Ended::Deadline && self.clock.was_wasted(&self.limits, || self.waiting_since()) {
             if let Some(trail) = self.trail() {
                 trail.set_overdue();
             }
@@ -160,93 +160,6 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
-    /// Sends a request once: there is nothing to decide, and only the clock binds it.
-    ///
-    /// There is no future where the request came too late to be sent.
-    pub(super) fn once(
-        ready: &mut S,
-        limits: Arc<Limits>,
-        mut head: Parts,
-        body: B,
-    ) -> (Self, Option<S::Future>) {
-        let clock = Clock::start(&limits, &head);
-        let timed = limits.is_timed();
-        // Without a body it is the peer's turn all the time: whoever judges the peer is told why it ended.
-        let tells = timed || (limits.deadline.is_some() && body.is_end_stream());
-        let (replay, body) = if timed {
-            let (replay, body) = Replay::begin(body, || limits.keep());
-            replay.commit();
-            (Some(replay), body)
-        } else {
-            (None, ReplayBody::direct(body))
-        };
-        // The trail of a failover above has more to say: who was tried before.
-        let lone = (tells && Trail::of(&head.extensions).is_none()).then(|| Trail::begin(timed));
-        let future = (!clock.is_over()).then(|| {
-            tell(&limits, &clock, (1, 1), &mut head);
-            if let Some(trail) = &lone {
-                head.extensions.insert(trail.clone());
-            }
-            ready.call(Request::from_parts(head, body))
-        });
-        let once = Self {
-            lone,
-            ..Self::new(limits, clock, replay, None)
-        };
-        (once, future)
-    }
-
-    /// Sends a request for the first time, and remembers what it takes to send it again.
-    ///
-    /// There is no future where the request came too late to be sent.
-    pub(super) fn repeatable(
-        mut ready: S,
-        mut policy: P,
-        limits: Arc<Limits>,
-        max_attempts: u32,
-        mut parts: Parts,
-        body: B,
-    ) -> (Self, Option<S::Future>) {
-        let clock = Clock::start(&limits, &parts);
-        let (replay, body) = Replay::begin(body, || limits.keep());
-        let (head, trail) = (Head::take(&parts), Trail::begin(limits.is_timed()));
-        let future = (!clock.is_over()).then(|| {
-            if let Some(budget) = &limits.budget {
-                budget.deposit();
-            }
-            tell(&limits, &clock, (1, max_attempts), &mut parts);
-            policy.prepare(&clock.view(&head, &trail, &replay), &mut parts);
-            parts.extensions.insert(trail.clone());
-            ready.call(Request::from_parts(parts, body))
-        });
-        let repeat = Repeat {
-            service: ready,
-            policy,
-            head,
-            trail,
-            refusals: 0,
-            max_attempts,
-            purse: Purse::default(),
-        };
-        (Self::new(limits, clock, Some(replay), Some(repeat)), future)
-    }
-
-    fn new(
-        limits: Arc<Limits>,
-        clock: Clock,
-        replay: Option<Replay<B>>,
-        repeat: Option<Repeat<S, P>>,
-    ) -> Self {
-        Self {
-            limits,
-            clock,
-            replay,
-            repeat,
-            lone: None,
-            offer: Offer::nothing(),
-        }
-    }
-
     /// Makes the service ready for the next attempt.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         match &mut self.repeat {
@@ -267,7 +180,9 @@ where
             return Err(Next::Done(self.offer.close()));
         };
         let mut parts = repeat.head.restore();
-        let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
+        let attempt = self
+            .clock
+            .view(&self.limits, &repeat.head, &repeat.trail, replay);
         let number = (attempt.number(), repeat.max_attempts);
         tell(&self.limits, &self.clock, number, &mut parts);
         repeat.policy.prepare(&attempt, &mut parts);

@@ -9,7 +9,9 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
             return Err("request is sent once");
         };
         let route = verdict.route().ok_or("policy")?;
-        let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
+        let attempt = self
+            .clock
+            .view(&self.limits, &repeat.head, &repeat.trail, replay);
         let untried = attempt.has_untried_peer();
         if !Limits::allow_attempt(repeat.max_attempts, attempt.number(), untried) {
             return Err("attempts");
@@ -32,7 +34,7 @@ impl<S, P, B, R> Attempts<S, P, B, R> {
             (Route::Other { .. }, Some(untried)) => untried,
             (Route::Other { or_tried }, None) => !or_tried && attempt.peer().is_some(),
         };
-        self.clock.plan(verdict.delay())?;
+        self.clock.plan(&self.limits, verdict.delay())?;
         // What was not sent cost the upstreams nothing, and a dead peer must not use up the retries
         // that the others need.
         let free = stage == Stage::NotSent && elsewhere;

@@ -1,6 +1,7 @@
 //! The attempt loop, as one state machine.
 
 mod attempts;
+mod begin;
 mod clock;
 mod drain;
 mod gate;
@@ -13,26 +14,17 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
 use self::{attempts::Attempts, clock::Late, next::Next, outcome::Step};
-use crate::{
-    BoxError, Error,
-    failure::Stage,
-    limits::{Alarm, Limits},
-    policy::Policy,
-    replay::ReplayBody,
-    report::Report,
-    trail::Ended,
-};
+use crate::{BoxError, Error, limits::Alarm, policy::Policy, replay::ReplayBody, trail::Ended};
 
 pin_project! {
     /// The future of a [`Failover`](crate::Failover)'s response.
@@ -77,52 +69,6 @@ pin_project! {
     }
 }
 
-impl<S, P, B, R> ResponseFuture<S, P, B, R>
-where
-    S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
-    S::Error: Into<BoxError>,
-    P: Policy,
-    B: Body + Unpin,
-    B::Error: Into<BoxError>,
-    R: Body,
-{
-    /// Calls `ready` with a request that can be sent again.
-    pub(crate) fn repeatable(
-        ready: S,
-        policy: P,
-        limits: Arc<Limits>,
-        max_attempts: u32,
-        head: Parts,
-        body: B,
-    ) -> Self {
-        let (attempts, future) =
-            Attempts::repeatable(ready, policy, limits, max_attempts, head, body);
-        Self::begin(attempts, future)
-    }
-
-    /// Calls `ready` with a request that is sent once, whatever happens.
-    pub(crate) fn once(ready: &mut S, limits: Arc<Limits>, head: Parts, body: B) -> Self {
-        let (attempts, future) = Attempts::once(ready, limits, head, body);
-        Self::begin(attempts, future)
-    }
-
-    /// A request that came too late to be sent finds that out when the service is ready.
-    fn begin(attempts: Attempts<S, P, B, R>, future: Option<S::Future>) -> Self {
-        Self {
-            state: future.map_or(State::Readying, |future| State::Calling { future }),
-            attempts,
-            alarm: Alarm::unset(),
-        }
-    }
-
-    /// The error of a service that never became ready for a first attempt.
-    pub(crate) fn not_ready(limits: &Limits, error: BoxError) -> Error {
-        let mut evidence = limits.evidence(&*error);
-        evidence.stage = Stage::NotSent;
-        Error::new(evidence, Report::default(), Some(error))
-    }
-}
-
 impl<S, P, B, R> Future for ResponseFuture<S, P, B, R>
 where
     S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
@@ -140,7 +86,14 @@ where
         loop {
             let next = match this.state.as_mut().project() {
                 StateProj::Calling { future } => match future.poll(cx) {
-                    Poll::Ready(Ok(response)) => attempts.on_response(response, cx),
+                    Poll::Ready(Ok(response)) => {
+                        let (verdict, response) = attempts.judge(response);
+                        if attempts.is_final(verdict) {
+                            this.state.set(State::Finished);
+                            return Poll::Ready(Ok(response));
+                        }
+                        attempts.on_response(response, verdict, cx)
+                    }
                     Poll::Ready(Err(error)) => attempts.on_error(error.into(), Step::Call),
                     Poll::Pending => {
                         let ended = ready!(poll_due(

@@ -35,24 +35,35 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
-    /// Decides about a response: it is delivered, or held, or dropped, but never dropped unless
-    /// another attempt was admitted.
-    pub(super) fn on_response(&mut self, response: Response<R>, cx: &mut Context<'_>) -> Next<R> {
+    /// What the policy says of a response.
+    pub(super) fn judge(&mut self, response: Response<R>) -> (Verdict, Response<R>) {
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
-            return Next::Done(Ok(response));
+            return (Verdict::deliver(), response);
         };
         // After a switch the connection speaks another protocol; there is nothing to repeat.
-        let (verdict, response) = if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            (Verdict::deliver(), response)
-        } else {
-            let (parts, body) = response.into_parts();
-            let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
-            let verdict = repeat.policy.upstream_response_decision(&attempt, &parts);
-            (verdict, Response::from_parts(parts, body))
-        };
-        if verdict.is_deliver() && self.offer.is_untouched() {
-            return Next::Done(Ok(response));
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return (Verdict::deliver(), response);
         }
+        let (parts, body) = response.into_parts();
+        let (head, trail) = (&repeat.head, &repeat.trail);
+        let attempt = self.clock.view(&self.limits, head, trail, replay);
+        let verdict = repeat.policy.upstream_response_decision(&attempt, &parts);
+        (verdict, Response::from_parts(parts, body))
+    }
+
+    /// Whether the first response is delivered as it is, which is what nearly always happens.
+    pub(super) fn is_final(&self, verdict: Verdict) -> bool {
+        verdict.is_deliver() && self.offer.is_untouched()
+    }
+
+    /// Decides about a response that is not [final](Self::is_final): it is delivered, or held, or dropped, but never
+    /// dropped unless another attempt was admitted.
+    pub(super) fn on_response(
+        &mut self,
+        response: Response<R>,
+        verdict: Verdict,
+        cx: &mut Context<'_>,
+    ) -> Next<R> {
         let admitted = self.admit(verdict, Stage::MaybeProcessed);
         let peer = self.peer();
         let stage = verdict.proved(Stage::MaybeProcessed);
@@ -157,7 +168,9 @@ where
         let failure = failure.on_connection(repeat.trail.reused());
         // Overload that no peer was chosen for is our own: another attempt would add to it.
         let own_overload = evidence.kind == FailureKind::Overload && peer.is_none();
-        let attempt = self.clock.view(&repeat.head, &repeat.trail, replay);
+        let attempt = self
+            .clock
+            .view(&self.limits, &repeat.head, &repeat.trail, replay);
         let verdict = match evidence.stage {
             _ if own_overload => Verdict::deliver(),
             Stage::NotSent => repeat.policy.fail_to_connect(&attempt, &failure),

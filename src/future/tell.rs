@@ -10,7 +10,7 @@ pub(super) fn tell(limits: &Limits, clock: &Clock, (number, last): (u32, u32), h
         pass_on(name, &mut head.headers);
     }
     if let Some(header) = &limits.send_deadline {
-        if let Some(left) = clock.left(limits.lift_on_last && number == last) {
+        if let Some(left) = clock.left(limits, limits.lift_on_last && number == last) {
             header.write(left, &mut head.headers);
             pass_on(header.name(), &mut head.headers);
         }

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr};
 
-use http::response;
+use http::{Extensions, HeaderMap, response};
 
 use super::words::{Excerpt, nearest};
 use crate::{ConfigError, peek::grpc_header};
@@ -63,7 +63,12 @@ impl GrpcCode {
     ///
     /// A status that is there twice is none: nobody knows which one counts.
     pub fn of(response: &response::Parts) -> Option<Self> {
-        let mut values = grpc_header(response, "grpc-status").iter();
+        Self::of_head(&response.headers, &response.extensions)
+    }
+
+    /// The same, of the parts of a head that matter.
+    pub(crate) fn of_head(headers: &HeaderMap, extensions: &Extensions) -> Option<Self> {
+        let mut values = grpc_header(headers, extensions, "grpc-status").iter();
         match (values.next(), values.next()) {
             (Some(value), None) => Self::from_digits(value.as_bytes().trim_ascii()),
             _ => None,

@@ -22,6 +22,7 @@
 //! A balancer that knows nothing of it still works: failover is then as good as its luck.
 
 mod ended;
+mod luggage;
 mod no_peer;
 mod peer;
 mod record;
@@ -32,15 +33,16 @@ mod turn;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
 };
 
 use http::Extensions;
 use tokio::time::Instant;
 
 pub use self::{ended::Ended, no_peer::NoPeer, peer::Peer, roster::Roster};
-pub(crate) use self::{record::Relented, rest::Rest, route::Route};
+pub(crate) use self::{luggage::Luggage, record::Relented, rest::Rest, route::Route};
 use self::{
+    luggage::Shared,
     record::{Record, Visit},
     turn::Turn,
 };
@@ -51,10 +53,29 @@ use self::{
 /// worker that comes late cannot speak for the attempt that took its place.
 #[derive(Clone)]
 pub struct Trail {
-    record: Arc<Mutex<Record>>,
+    shared: Arc<Shared<[u8]>>,
     attempt: u32,
     /// Whether its attempts have a per-try timeout.
     timed: bool,
+}
+
+/// How free a balancer is to choose.
+#[cfg(feature = "balance")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Freedom {
+    /// Whether another balancer has chosen this one.
+    pub(crate) inner: bool,
+    /// Whether nothing is known that could keep the attempt from any peer.
+    pub(crate) fresh: bool,
+}
+
+#[cfg(feature = "balance")]
+impl Freedom {
+    /// Of a request that nobody keeps account of.
+    pub(crate) const TOTAL: Self = Self {
+        inner: false,
+        fresh: true,
+    };
 }
 
 impl Trail {
@@ -65,12 +86,12 @@ impl Trail {
 
     /// The same, and says whether its attempts have a per-try timeout.
     pub(crate) fn begin(timed: bool) -> Self {
-        let record = Record {
-            current: 1,
-            ..Record::default()
-        };
+        Self::of_shared(Arc::new(Shared::new([])), timed)
+    }
+
+    fn of_shared(shared: Arc<Shared<[u8]>>, timed: bool) -> Self {
         Self {
-            record: Arc::new(Mutex::new(record)),
+            shared,
             attempt: 1,
             timed,
         }
@@ -100,30 +121,29 @@ impl Trail {
     /// is bound to one peer, that one.
     pub fn allows(&self, peer: &Peer) -> bool {
         let record = self.record();
-        match &record.pinned {
-            Some(pinned) => {
-                (pinned == peer || record.pinned_via.contains(peer))
-                    && !record.exhausted.contains(peer)
-            }
-            None => !record.has_tried(peer) && !record.exhausted.contains(peer),
+        let history = record.history();
+        let exhausted = history.exhausted.contains(peer);
+        match &history.pinned {
+            Some(pinned) => (pinned == peer || history.pinned_via.contains(peer)) && !exhausted,
+            None => !record.has_tried(peer) && !exhausted,
         }
     }
 
     /// Whether this attempt may go to a tried peer when [`allows`](Self::allows) leaves none.
     pub fn allows_tried(&self) -> bool {
         let record = self.record();
-        record.pinned.is_none() && record.or_tried
+        record.history().pinned.is_none() && record.history().or_tried
     }
 
     /// Whether this attempt is bound to a peer.
     #[cfg(feature = "balance")]
     pub(crate) fn is_bound(&self) -> bool {
-        self.record().pinned.is_some()
+        self.record().history().pinned.is_some()
     }
 
     /// The peer that this attempt is bound to, when the last one is to be repeated.
     pub fn pinned(&self) -> Option<Peer> {
-        self.record().pinned.clone()
+        self.record().history().pinned.clone()
     }
 
     /// Whether `peer` has asked, with `Retry-After`, to be left alone by this request for longer than until
@@ -137,8 +157,9 @@ impl Trail {
         let mut record = self.record();
         let peer = record.chosen.clone();
         let rest = record.rest(peer.as_ref()).max(rest);
-        record.resting.retain(|(resting, _)| *resting != peer);
-        record.resting.push((peer, rest));
+        let resting = &mut record.history_mut().resting;
+        resting.retain(|(resting, _)| *resting != peer);
+        resting.push((peer, rest));
     }
 
     /// Until when the current attempt's peer is to be left alone.
@@ -172,17 +193,18 @@ impl Trail {
 
     /// How often in a row the current attempt's peer was bound to be tried again.
     pub(crate) fn stayed(&self) -> u32 {
-        self.record().stayed
+        self.record().history().stayed
     }
 
     /// The peer that this attempt is bound to is gone: it may go to another that was not tried. Returns
     /// whether it was bound.
     pub(crate) fn unbind(&self) -> bool {
         let mut record = self.record();
-        record.stayed = 0;
-        record.exhausted.clear();
         record.chosen = None;
-        record.pinned.take().is_some()
+        let history = record.history_mut();
+        history.stayed = 0;
+        history.exhausted.clear();
+        history.pinned.take().is_some()
     }
 
     /// Records that the current attempt's peer has had its time.
@@ -205,7 +227,11 @@ impl Trail {
     /// The peers that the request has been to, in order, each as often as it was tried.
     pub fn peers(&self) -> Vec<Peer> {
         let record = self.record();
-        let past = record.past.iter().filter_map(|visit| visit.peer.as_ref());
+        let past = record
+            .history()
+            .past
+            .iter()
+            .filter_map(|visit| visit.peer.as_ref());
         past.chain(&record.chosen).cloned().collect()
     }
 
@@ -252,38 +278,37 @@ impl Trail {
         current
     }
 
-    /// Whether nothing is known that could keep this attempt from any peer.
+    /// How free a balancer is to choose a peer for this attempt.
     #[cfg(feature = "balance")]
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.attempt == 1 && self.record().exhausted.is_empty()
+    pub(crate) fn freedom(&self) -> Freedom {
+        let record = self.record();
+        Freedom {
+            inner: record.chosen.is_some(),
+            fresh: self.attempt == 1 && record.history().exhausted.is_empty(),
+        }
     }
 
     /// The peers that the request has been to, and those that have nobody left for it.
     #[cfg(feature = "balance")]
     pub(crate) fn excluded(&self) -> Vec<Peer> {
         let mut excluded = self.peers();
-        excluded.extend(self.record().exhausted.iter().cloned());
+        excluded.extend(self.record().history().exhausted.iter().cloned());
         excluded
     }
 
     /// The peers that are balancers, and have nobody left for the request.
     #[cfg(feature = "balance")]
     pub(crate) fn exhausted(&self) -> Vec<Peer> {
-        self.record().exhausted.clone()
+        self.record().history().exhausted.clone()
     }
 
     /// The balancer that is behind `peer`, if it has been seen to be one.
     #[cfg(feature = "balance")]
     pub(crate) fn roster_behind(&self, peer: &Peer) -> Option<Arc<dyn Roster>> {
         let record = self.record();
-        let behind = record.behind.iter().find(|(known, _)| known == peer);
+        let mut behind = record.history().behind.iter();
+        let behind = behind.find(|(known, _)| known == peer);
         behind.map(|(_, roster)| Arc::clone(roster))
-    }
-
-    /// Whether this attempt has a peer: one that is asked for another is within it.
-    #[cfg(feature = "balance")]
-    pub(crate) fn has_choice(&self) -> bool {
-        self.record().chosen.is_some()
     }
 
     /// Records that this attempt waits for there to be any peer at all.
@@ -313,7 +338,7 @@ impl Trail {
     /// returns whether that is new.
     pub(crate) fn relent(&self) -> bool {
         let mut record = self.record();
-        record.relented == Relented::No && record.relent_further()
+        record.history().relented == Relented::No && record.relent_further()
     }
 
     /// Lets balancers within this one choose a tried peer, first one that did not ask to be left alone, then
@@ -326,7 +351,7 @@ impl Trail {
 
     #[cfg(feature = "balance")]
     pub(crate) fn relented(&self) -> Relented {
-        self.record().relented
+        self.record().history().relented
     }
 
     /// Whether an endpoint that refuses tried requests must take this one.
@@ -405,7 +430,7 @@ impl Trail {
             return record.ended;
         }
         let visit = self.attempt.checked_sub(1).map(|index| index as usize)?;
-        record.past.get(visit).map(|visit| visit.ended)
+        record.history().past.get(visit).map(|visit| visit.ended)
     }
 
     /// Whether an available peer is left that the request has not been to; `None` when nobody
@@ -413,7 +438,7 @@ impl Trail {
     pub fn has_untried(&self) -> Option<bool> {
         let record = self.record();
         let inner = record.roster.clone()?;
-        let outer = record.outer.clone();
+        let outer = record.history().outer.clone();
         // A roster asks this trail.
         drop(record);
         let answers = [inner].into_iter().chain(outer);
@@ -433,41 +458,39 @@ impl Trail {
     /// Replaces the current attempt by the next one.
     pub(crate) fn next(&self, route: Route) -> Self {
         let mut record = self.record();
-        let chosen = record.chosen.take();
-        let via = std::mem::take(&mut record.via);
-        (record.pinned, record.pinned_via) = match route {
-            Route::Same { .. } => (chosen.clone(), via),
-            Route::Other { .. } => (None, Vec::new()),
-        };
-        record.stayed = match route {
-            Route::Same { .. } => record.stayed.saturating_add(1),
-            Route::Other { .. } => 0,
-        };
+        let peer = record.chosen.take();
+        let ended = record.ended.take().unwrap_or(Ended::Superseded);
         record.overdue = false;
-        let (Route::Same { or_tried } | Route::Other { or_tried }) = route;
-        record.or_tried = or_tried;
-        record.relented = Relented::No;
         record.called = false;
         record.turn = Turn::default();
         record.roster = None;
-        record.outer.clear();
-        let ended = record.ended.take().unwrap_or(Ended::Superseded);
-        record.past.push(Visit {
-            peer: chosen,
-            ended,
-        });
         record.reused = None;
         record.current += 1;
+        let attempt = record.current;
+        let history = record.history_mut();
+        let via = std::mem::take(&mut history.via);
+        (history.pinned, history.pinned_via, history.stayed) = match route {
+            Route::Same { .. } => (peer.clone(), via, history.stayed.saturating_add(1)),
+            Route::Other { .. } => (None, Vec::new(), 0),
+        };
+        let (Route::Same { or_tried } | Route::Other { or_tried }) = route;
+        history.or_tried = or_tried;
+        history.relented = Relented::No;
+        history.outer.clear();
+        history.past.push(Visit { peer, ended });
         Self {
-            record: Arc::clone(&self.record),
-            attempt: record.current,
+            shared: Arc::clone(&self.shared),
+            attempt,
             timed: self.timed,
         }
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
         // Every write is complete in itself, so a panic elsewhere leaves nothing half done.
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .record
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

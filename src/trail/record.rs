@@ -6,6 +6,8 @@ use std::sync::{
 use super::{Ended, Peer, Rest, Roster, turn::Turn};
 
 /// What all handles of one request share.
+///
+/// It is made for every request, so that what few of them need is elsewhere.
 #[derive(Default)]
 pub(super) struct Record {
     /// The attempt that may write, counted from 1.
@@ -22,6 +24,14 @@ pub(super) struct Record {
     pub(super) ended: Option<Ended>,
     /// Whether the peer of the current attempt has had its time, and was given more.
     pub(super) overdue: bool,
+    pub(super) roster: Option<Arc<dyn Roster>>,
+    /// `None`: nothing of it is anything but its default.
+    history: Option<Box<History>>,
+}
+
+/// What there is to say of a request that was tried before, or that several balancers choose for.
+#[derive(Default)]
+pub(super) struct History {
     /// How often in a row the current attempt's peer was bound to be tried again.
     pub(super) stayed: u32,
     /// The peers that asked to be left alone; a peer without a name is `None`.
@@ -40,7 +50,6 @@ pub(super) struct Record {
     pub(super) or_tried: bool,
     /// What was let after no other was left.
     pub(super) relented: Relented,
-    pub(super) roster: Option<Arc<dyn Roster>>,
     /// Those of the balancers around the one that spoke last.
     pub(super) outer: Vec<Arc<dyn Roster>>,
     /// Balancers that had nobody left for this request.
@@ -48,6 +57,22 @@ pub(super) struct Record {
     /// Held until a peer is chosen, or the request ends.
     pub(super) refusals: Vec<Refusal>,
 }
+
+/// The history of a request that has none.
+static NONE: History = History {
+    stayed: 0,
+    resting: Vec::new(),
+    past: Vec::new(),
+    via: Vec::new(),
+    behind: Vec::new(),
+    pinned_via: Vec::new(),
+    pinned: None,
+    or_tried: false,
+    relented: Relented::No,
+    outer: Vec::new(),
+    exhausted: Vec::new(),
+    refusals: Vec::new(),
+};
 
 /// Which tried peers those may choose who cannot know whether there is an untried one elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,16 +101,36 @@ pub(super) struct Visit {
 }
 
 impl Record {
+    /// Of a request in its first attempt.
+    pub(super) fn first() -> Self {
+        Self {
+            current: 1,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn history(&self) -> &History {
+        self.history.as_deref().unwrap_or(&NONE)
+    }
+
+    /// To be changed.
+    pub(super) fn history_mut(&mut self) -> &mut History {
+        self.history.get_or_insert_default()
+    }
+
     #[cfg(feature = "balance")]
     pub(super) fn hold_refusal(&mut self, refusals: &Arc<AtomicUsize>) {
         refusals.fetch_add(1, Ordering::Relaxed);
-        self.refusals.push(Refusal(Arc::clone(refusals)));
+        let refusal = Refusal(Arc::clone(refusals));
+        self.history_mut().refusals.push(refusal);
     }
 
     /// A balancer, if it is one that has a roster, chooses a peer. One that another has chosen speaks after it.
     pub(super) fn choose(&mut self, peer: &Peer, roster: Option<Arc<dyn Roster>>) {
         let before = self.chosen.replace(peer.clone());
-        self.refusals.clear();
+        if let Some(history) = &mut self.history {
+            history.refusals.clear();
+        }
         let Some(roster) = roster else {
             return;
         };
@@ -95,34 +140,36 @@ impl Record {
         if Arc::ptr_eq(&known, &roster) {
             return;
         }
-        self.outer.push(known);
+        let history = self.history_mut();
+        history.outer.push(known);
         if let Some(before) = before {
-            self.via.push(before.clone());
-            self.behind.retain(|(known, _)| *known != before);
-            self.behind.push((before, roster));
+            history.via.push(before.clone());
+            history.behind.retain(|(known, _)| *known != before);
+            history.behind.push((before, roster));
         }
     }
 
     /// A balancer had nobody: it is as if it had not been asked.
     #[cfg(feature = "balance")]
     pub(super) fn exhaust(&mut self, peer: &Peer) {
-        self.exhausted.push(peer.clone());
+        self.history_mut().exhausted.push(peer.clone());
         self.chosen = None;
         self.called = false;
     }
 
     /// Lets more than before, and asks everyone again.
     pub(super) fn relent_further(&mut self) -> bool {
-        let more = match self.relented {
+        let history = self.history_mut();
+        let more = match history.relented {
             Relented::No => Relented::Rested,
             Relented::Rested => Relented::Any,
             Relented::Any => return false,
         };
-        if self.or_tried {
-            self.relented = more;
-            self.exhausted.clear();
+        if history.or_tried {
+            history.relented = more;
+            history.exhausted.clear();
         }
-        self.or_tried
+        history.or_tried
     }
 
     pub(super) fn speaks(&self, attempt: u32) -> bool {
@@ -130,15 +177,17 @@ impl Record {
     }
 
     pub(super) fn rest(&self, peer: Option<&Peer>) -> Rest {
-        let known = self
-            .resting
-            .iter()
-            .find(|(known, _)| known.as_ref() == peer);
+        let mut resting = self.history().resting.iter();
+        let known = resting.find(|(known, _)| known.as_ref() == peer);
         known.map_or(Rest::Not, |(_, rest)| *rest)
     }
 
     pub(super) fn has_tried(&self, peer: &Peer) -> bool {
-        let past = self.past.iter().filter_map(|visit| visit.peer.as_ref());
+        let past = self
+            .history()
+            .past
+            .iter()
+            .filter_map(|visit| visit.peer.as_ref());
         past.chain(&self.chosen).any(|tried| tried == peer)
     }
 }

@@ -118,7 +118,8 @@ impl Default for RetryAfter {
 }
 
 fn pushback(response: &response::Parts) -> Hint {
-    let mut values = grpc_header(response, "grpc-retry-pushback-ms").iter();
+    let (headers, extensions) = (&response.headers, &response.extensions);
+    let mut values = grpc_header(headers, extensions, "grpc-retry-pushback-ms").iter();
     match (values.next(), values.next()) {
         (None, _) => Hint::None,
         (Some(value), None) => match whole_number(value) {

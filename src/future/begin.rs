@@ -1,0 +1,130 @@
+use std::sync::Arc;
+
+use http::{Request, Response, request::Parts};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{
+    ResponseFuture, State,
+    attempts::{Attempts, Repeat},
+    clock::Clock,
+    offer::Offer,
+    tell::tell,
+};
+use crate::{
+    BoxError, Error,
+    failure::Stage,
+    head::Head,
+    limits::{Alarm, Limits, Purse},
+    policy::Policy,
+    replay::{Replay, ReplayBody},
+    report::Report,
+    trail::Trail,
+};
+
+/// The first attempt. One that came too late to be sent finds that out when the service is ready.
+///
+/// Everything is put where it stays: a future of some hundred bytes is dear to move.
+impl<S, P, B, R> ResponseFuture<S, P, B, R>
+where
+    S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    P: Policy,
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    /// Sends a request once: there is nothing to decide, and only the clock binds it.
+    pub(crate) fn once(ready: &mut S, limits: &Arc<Limits>, mut head: Parts, body: B) -> Self {
+        let clock = Clock::start(limits, &head);
+        let timed = limits.is_timed();
+        // Without a body it is the peer's turn all the time: whoever judges the peer is told why it ended.
+        let tells = timed || (limits.deadline.is_some() && body.is_end_stream());
+        let (replay, body) = if timed {
+            let (replay, body) = Replay::begin(body, || limits.keep());
+            replay.commit();
+            (Some(replay), body)
+        } else {
+            (None, ReplayBody::direct(body))
+        };
+        // The trail of a failover above has more to say: who was tried before.
+        let lone = (tells && Trail::of(&head.extensions).is_none()).then(|| Trail::begin(timed));
+        let state = if clock.is_over() {
+            State::Readying
+        } else {
+            tell(limits, &clock, (1, 1), &mut head);
+            if let Some(trail) = &lone {
+                head.extensions.insert(trail.clone());
+            }
+            State::Calling {
+                future: ready.call(Request::from_parts(head, body)),
+            }
+        };
+        Self {
+            state,
+            attempts: Attempts {
+                limits: Arc::clone(limits),
+                clock,
+                replay,
+                repeat: None,
+                lone,
+                offer: Offer::nothing(),
+            },
+            alarm: Alarm::unset(),
+        }
+    }
+
+    /// Sends a request for the first time, and remembers what it takes to send it again.
+    pub(crate) fn repeatable(
+        mut ready: S,
+        mut policy: P,
+        limits: &Arc<Limits>,
+        max_attempts: u32,
+        mut parts: Parts,
+        body: B,
+    ) -> Self {
+        let clock = Clock::start(limits, &parts);
+        let (replay, body) = Replay::begin(body, || limits.keep());
+        let (head, trail) = Head::take(&parts, limits.is_timed());
+        let state = if clock.is_over() {
+            State::Readying
+        } else {
+            if let Some(budget) = &limits.budget {
+                budget.deposit();
+            }
+            tell(limits, &clock, (1, max_attempts), &mut parts);
+            policy.prepare(&clock.view(limits, &head, &trail, &replay), &mut parts);
+            parts.extensions.insert(trail.clone());
+            State::Calling {
+                future: ready.call(Request::from_parts(parts, body)),
+            }
+        };
+        Self {
+            state,
+            attempts: Attempts {
+                limits: Arc::clone(limits),
+                clock,
+                replay: Some(replay),
+                repeat: Some(Repeat {
+                    service: ready,
+                    policy,
+                    head,
+                    trail,
+                    refusals: 0,
+                    max_attempts,
+                    purse: Purse::default(),
+                }),
+                lone: None,
+                offer: Offer::nothing(),
+            },
+            alarm: Alarm::unset(),
+        }
+    }
+
+    /// The error of a service that never became ready for a first attempt.
+    pub(crate) fn not_ready(limits: &Limits, error: BoxError) -> Error {
+        let mut evidence = limits.evidence(&*error);
+        evidence.stage = Stage::NotSent;
+        Error::new(evidence, Report::default(), Some(error))
+    }
+}
