@@ -14,6 +14,7 @@ mod proxy_example {
     mod failing_over;
     mod health;
     mod settings;
+    mod threads;
 }
 
 use std::{

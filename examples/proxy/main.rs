@@ -16,11 +16,15 @@ mod server;
 mod settings;
 mod timer;
 
-use std::{error::Error, net::SocketAddr, process::ExitCode};
+use std::{error::Error, io, net::SocketAddr, num::NonZeroUsize, process::ExitCode};
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use hyper::body::Incoming;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
 use tower::ServiceBuilder;
 use tower_failover::{
     Failover, ReplayBody,
@@ -38,15 +42,34 @@ use self::{
 type Peers = Balance<Upstream<ReplayBody<Incoming>>>;
 type Proxy = Gateway<Failover<Peers, Standard>>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let served = match runtime(args.threads) {
+        Ok(runtime) => runtime.block_on(run(args)),
+        Err(error) => Err(error.into()),
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// A runtime of so many threads, or of one for each core.
+fn runtime(threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
+    let mut runtime = match threads.map(NonZeroUsize::get) {
+        // Nothing is handed between threads.
+        Some(1) => Builder::new_current_thread(),
+        Some(threads) => {
+            let mut runtime = Builder::new_multi_thread();
+            runtime.worker_threads(threads);
+            runtime
+        }
+        None => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()
 }
 
 async fn run(mut args: Args) -> Result<(), Box<dyn Error>> {

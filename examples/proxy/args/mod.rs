@@ -6,7 +6,7 @@ mod strategy;
 mod upstream;
 mod value;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 use clap::Parser;
 use http::HeaderName;
@@ -40,6 +40,10 @@ pub(crate) struct Args {
     /// Give it an address that is not public, such as `127.0.0.1:8081`; port 0 picks one
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<SocketAddr>,
+
+    /// How many threads serve; with 1, the main one does, and no other [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
 
     /// An upstream's base URL, and its options (repeatable)
     #[arg(long, value_name = "URL[;OPTION=VALUE..]")]
