@@ -1,5 +1,7 @@
 use std::{
-    fmt, mem,
+    fmt,
+    marker::PhantomData,
+    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -10,10 +12,13 @@ use tower_service::Service;
 
 use crate::{
     BoxError, Error,
-    future::ResponseFuture,
+    failure::Stage,
+    future::{Call, ResponseFuture},
     limits::{Limits, MaxAttempts},
     policy::Policy,
     replay::ReplayBody,
+    report::Report,
+    trail::{Directly, Follow, InExtensions, call_in_extensions},
 };
 
 /// Sends a request again when an attempt fails and repeating it is safe; made by
@@ -21,19 +26,21 @@ use crate::{
 ///
 /// The first attempt is made by the service that was polled ready, as tower demands; each later one
 /// by the same instance, once it is ready again. Dropping the response future stops everything.
-#[derive(Clone)]
-pub struct Failover<S, P> {
+pub struct Failover<S, P, H = InExtensions> {
     inner: S,
     policy: P,
     limits: Arc<Limits>,
+    /// How the service below is given the trail.
+    handing: PhantomData<fn() -> H>,
 }
 
-impl<S, P> Failover<S, P> {
+impl<S, P, H> Failover<S, P, H> {
     pub(crate) fn new(inner: S, policy: P, limits: Arc<Limits>) -> Self {
         Self {
             inner,
             policy,
             limits,
+            handing: PhantomData,
         }
     }
 
@@ -67,12 +74,55 @@ where
     type Future = ResponseFuture<S, P, B, R>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.inner
-            .poll_ready(cx)
-            .map_err(|error| ResponseFuture::<S, P, B, R>::not_ready(&self.limits, error.into()))
+        self.poll_inner(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.begin(request, call_in_extensions)
+    }
+}
+
+impl<S, P, B, R> Service<Request<B>> for Failover<S, P, Directly>
+where
+    S: Follow<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
+    S::Error: Into<BoxError>,
+    P: Policy + Clone,
+    B: Body + Unpin,
+    B::Error: Into<BoxError>,
+    R: Body,
+{
+    type Response = Response<R>;
+    type Error = Error;
+    type Future = ResponseFuture<S, P, B, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.poll_inner(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.begin(request, S::follow)
+    }
+}
+
+impl<S, P, H> Failover<S, P, H> {
+    fn poll_inner<B, R>(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>
+    where
+        S: Service<Request<ReplayBody<B>>, Response = Response<R>>,
+        S::Error: Into<BoxError>,
+    {
+        let ready = self.inner.poll_ready(cx);
+        ready.map_err(|error| not_ready(&self.limits, error.into()))
+    }
+
+    fn begin<B, R>(&mut self, request: Request<B>, call: Call<S, B>) -> ResponseFuture<S, P, B, R>
+    where
+        S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,
+        S::Error: Into<BoxError>,
+        P: Policy + Clone,
+        B: Body + Unpin,
+        B::Error: Into<BoxError>,
+        R: Body,
+    {
         let (mut parts, body) = request.into_parts();
         let limits = &self.limits;
         let max_attempts = MaxAttempts::take(&mut parts.extensions, limits);
@@ -82,19 +132,36 @@ where
             // The clone was not polled ready; it must not be the one that is called.
             let clone = self.inner.clone();
             let ready = mem::replace(&mut self.inner, clone);
-            ResponseFuture::repeatable(ready, policy, limits, max_attempts, parts, body)
+            ResponseFuture::repeatable(call, ready, policy, limits, max_attempts, parts, body)
         } else {
-            ResponseFuture::once(&mut self.inner, limits, parts, body)
+            ResponseFuture::once(call, &mut self.inner, limits, parts, body)
         }
     }
 }
 
-impl<S: fmt::Debug, P: fmt::Debug> fmt::Debug for Failover<S, P> {
+/// The error of a service that never became ready for a first attempt.
+fn not_ready(limits: &Limits, error: BoxError) -> Error {
+    let mut evidence = limits.evidence(&*error);
+    evidence.stage = Stage::NotSent;
+    Error::new(evidence, Report::default(), Some(error))
+}
+
+impl<S: Clone, P: Clone, H> Clone for Failover<S, P, H> {
+    fn clone(&self) -> Self {
+        Self::new(
+            self.inner.clone(),
+            self.policy.clone(),
+            Arc::clone(&self.limits),
+        )
+    }
+}
+
+impl<S: fmt::Debug, P: fmt::Debug, H> fmt::Debug for Failover<S, P, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Failover")
             .field("inner", &self.inner)
             .field("policy", &self.policy)
             .field("limits", &self.limits)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ mod balancing {
     mod breaking;
     mod checks;
     mod churn;
+    mod directly;
     mod discovery;
     mod handling;
     mod health;

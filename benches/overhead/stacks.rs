@@ -30,6 +30,7 @@ use tower_failover::{
     FailoverLayer,
     balance::{Balance, Endpoint, LeastLoaded},
     policy::Policy,
+    trail::{Follow, Trail},
 };
 
 use super::requests::{Body, Shape, Template};
@@ -37,7 +38,8 @@ use super::requests::{Body, Shape, Template};
 /// The service that all others stand above.
 pub(crate) const BARE: &str = "bare";
 
-pub(crate) const STACKS: [&str; 18] = [
+pub(crate) const STACKS: [&str; 19] = [
+    "failover directly over balance",
     "failover, balance",
     "failover, another layer, balance",
     "failover, balance, timers armed",
@@ -70,6 +72,9 @@ pub(crate) fn run(stack: &str, shape: &Shape, calls: i64) {
     let retry = |inner| Retry::new(Twice::new(Some(Arc::default())), inner);
     match stack {
         BARE => drive.service(answer),
+        "failover directly over balance" => {
+            drive.service(|| layer().directly().layer(three()));
+        }
         "failover, balance" => drive.service(|| layer().layer(three())),
         "failover, another layer, balance" => {
             drive.service(|| layer().layer(MapRequest::new(three(), |request| request)));
@@ -202,6 +207,13 @@ impl<B: Unpin> Future for Answering<B> {
         black_box(self.request.take());
         let body = Full::new(Bytes::from_static(&[b'x'; 1024]));
         Poll::Ready(Ok(Response::new(body)))
+    }
+}
+
+impl<B: Unpin> Follow<Request<B>> for Answer {
+    fn follow(&mut self, request: Request<B>, trail: Trail) -> Answering<B> {
+        drop(trail);
+        self.call(request)
     }
 }
 

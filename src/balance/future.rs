@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     BoxError,
-    trail::{NoPeer, Trail},
+    trail::{Follow, NoPeer, Trail},
 };
 
 pin_project! {
@@ -39,10 +39,31 @@ where
     S: Service<Request<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
 {
+    /// For a request that has its trail, if any, in its extensions.
     pub(super) fn new(request: Request<B>, set: &Arc<Set<S>>, settings: &Arc<Settings>) -> Self {
         let trail = Trail::of(request.extensions()).cloned();
+        let call = |service: &mut S, request, _| service.call(request);
         Self {
-            state: Order::place(request, trail, set, settings),
+            state: Order::place(request, trail, set, settings, call),
+        }
+    }
+
+    /// For a request that is given its trail.
+    pub(super) fn follow(
+        request: Request<B>,
+        trail: Trail,
+        set: &Arc<Set<S>>,
+        settings: &Arc<Settings>,
+    ) -> Self
+    where
+        S: Follow<Request<B>>,
+    {
+        let call = |service: &mut S, request, trail| match trail {
+            Some(trail) => service.follow(request, trail),
+            None => service.call(request),
+        };
+        Self {
+            state: Order::place(request, Some(trail), set, settings, call),
         }
     }
 }

@@ -114,7 +114,11 @@ pub use self::{
     zone::{Zone, ZoneOrder},
 };
 use self::{breaker::share, rules::Rules, set::Set, settings::Settings};
-use crate::{BoxError, ConfigError, failure::Classify, trail::Peer};
+use crate::{
+    BoxError, ConfigError,
+    failure::Classify,
+    trail::{Follow, Peer, Trail},
+};
 
 /// Sends each request to one of several peers, in turn by default.
 ///
@@ -347,6 +351,17 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         ResponseFuture::new(request, &self.set, &self.settings)
+    }
+}
+
+impl<S, B, R> Follow<Request<B>> for Balance<S>
+where
+    S: Follow<Request<B>, Response = Response<R>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    R: Body,
+{
+    fn follow(&mut self, request: Request<B>, trail: Trail) -> Self::Future {
+        ResponseFuture::follow(request, trail, &self.set, &self.settings)
     }
 }
 

@@ -23,20 +23,31 @@ use crate::{
 };
 
 /// A request that a peer is looked for, and who knows them.
-pub(super) struct Order<S, B> {
+pub(super) struct Order<S, B>
+where
+    S: Service<Request<B>>,
+{
     request: Request<B>,
     /// What it has been through, if somebody keeps account.
     trail: Option<Trail>,
     set: Arc<Set<S>>,
     settings: Arc<Settings>,
     freedom: Freedom,
+    call: Call<S, B>,
 }
+
+/// How an endpoint is called, and given the trail if it has not got it.
+pub(super) type Call<S, B> =
+    fn(&mut S, Request<B>, Option<Trail>) -> <S as Service<Request<B>>>::Future;
 
 pin_project! {
     /// What has become of an order.
     #[project = StateProj]
     #[project_replace = StateReplace]
-    pub(super) enum State<S, F, B> {
+    pub(super) enum State<S, F, B>
+    where
+        S: Service<Request<B>>,
+    {
         /// There is no peer at all yet.
         Awaiting { order: Box<Order<S, B>>, occupied: Occupied },
         /// Peers were picked; their endpoints are being made ready.
@@ -51,7 +62,10 @@ pin_project! {
 /// Whether there is a peer now.
 type Occupied = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-impl<S, F, B> State<S, F, B> {
+impl<S, F, B> State<S, F, B>
+where
+    S: Service<Request<B>>,
+{
     pub(super) fn finished(error: impl Into<BoxError>) -> Self {
         Self::Finished {
             error: Some(error.into()),
@@ -70,6 +84,7 @@ where
         trail: Option<Trail>,
         set: &Arc<Set<S>>,
         settings: &Arc<Settings>,
+        call: Call<S, B>,
     ) -> State<S, S::Future, B> {
         let freedom = trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom);
         let kept = |request, trail| Self {
@@ -78,6 +93,7 @@ where
             set: Arc::clone(set),
             settings: Arc::clone(settings),
             freedom,
+            call,
         };
         let chosen = set.choose(&Asked {
             settings,
@@ -99,7 +115,7 @@ where
         // the future looks again.
         let mut look = Context::from_waker(Waker::noop());
         match first.service.poll_ready(&mut look) {
-            Poll::Ready(readied) => call(request, trail, set, settings, first, readied),
+            Poll::Ready(readied) => send(request, trail, set, settings, call, first, readied),
             Poll::Pending => State::Readying {
                 order: Box::new(kept(request, trail)),
                 readying: Box::new(Readying::new(first)),
@@ -129,7 +145,13 @@ where
             trail.arrived();
         }
         if occupied {
-            Self::place(self.request, self.trail, &self.set, &self.settings)
+            Self::place(
+                self.request,
+                self.trail,
+                &self.set,
+                &self.settings,
+                self.call,
+            )
         } else {
             State::finished(NoPeer::exhausted())
         }
@@ -173,22 +195,24 @@ where
         chosen: Chosen<S>,
         readied: Result<(), S::Error>,
     ) -> State<S, S::Future, B> {
-        call(
+        send(
             self.request,
             self.trail,
             &self.set,
             &self.settings,
+            self.call,
             chosen,
             readied,
         )
     }
 }
 
-fn call<S, B>(
+fn send<S, B>(
     request: Request<B>,
     trail: Option<Trail>,
     set: &Arc<Set<S>>,
     settings: &Arc<Settings>,
+    call: Call<S, B>,
     chosen: Chosen<S>,
     readied: Result<(), S::Error>,
 ) -> State<S, S::Future, B>
@@ -205,11 +229,11 @@ where
     } = chosen;
     if !standing.begin() {
         // It has left the set since it was chosen.
-        return Order::place(request, trail, set, settings);
+        return Order::place(request, trail, set, settings, call);
     }
     let mut exchange = Exchange::begun(standing, Arc::clone(settings), probe, at);
-    if let Some(trail) = trail {
-        if !exchange.follow(trail, set) {
+    if let Some(trail) = &trail {
+        if !exchange.follow(trail.clone(), set) {
             return State::finished(NoPeer::exhausted());
         }
     }
@@ -219,7 +243,7 @@ where
         return State::finished(NotSent::new(error));
     }
     State::Calling {
-        future: service.call(request),
+        future: call(&mut service, request, trail),
         exchange: Some(exchange),
     }
 }

@@ -25,20 +25,31 @@ use crate::{
 };
 
 /// The attempts of one request: what was tried, what is held, and whether there may be another.
-pub(super) struct Attempts<S, P, B, R> {
+pub(super) struct Attempts<S, P, B, R>
+where
+    S: Service<Request<ReplayBody<B>>>,
+{
     pub(super) limits: Arc<Limits>,
     pub(super) clock: Clock,
     /// `None`: the body is sent once, and nobody needs to know how far it got.
     pub(super) replay: Option<Replay<B>>,
     /// `None`: the request is sent once.
-    pub(super) repeat: Option<Repeat<S, P>>,
+    pub(super) repeat: Option<Repeat<S, P, B>>,
     /// Of a request that is sent once, if it is timed.
     pub(super) lone: Option<Trail>,
     pub(super) offer: Offer<R>,
 }
 
+/// How a service is called with an attempt's request, and given its trail.
+pub(crate) type Call<S, B> =
+    fn(&mut S, Request<ReplayBody<B>>, Trail) -> <S as Service<Request<ReplayBody<B>>>>::Future;
+
 /// What another attempt needs.
-pub(super) struct Repeat<S, P> {
+pub(super) struct Repeat<S, P, B>
+where
+    S: Service<Request<ReplayBody<B>>>,
+{
+    pub(super) call: Call<S, B>,
     pub(super) service: S,
     pub(super) policy: P,
     pub(super) head: Head,
@@ -49,7 +60,10 @@ pub(super) struct Repeat<S, P> {
     pub(super) purse: Purse,
 }
 
-impl<S, P, B, R> Attempts<S, P, B, R> {
+impl<S, P, B, R> Attempts<S, P, B, R>
+where
+    S: Service<Request<ReplayBody<B>>>,
+{
     pub(super) fn next_start(&self) -> Instant {
         self.clock.next_start()
     }
@@ -186,12 +200,12 @@ where
         let number = (attempt.number(), repeat.max_attempts);
         tell(&self.limits, &self.clock, number, &mut parts);
         repeat.policy.prepare(&attempt, &mut parts);
-        parts.extensions.insert(repeat.trail.clone());
         repeat.purse.spend();
         if attempt.number() == repeat.max_attempts {
             replay.commit_when_read();
         }
         self.clock.call();
-        Ok(repeat.service.call(Request::from_parts(parts, body)))
+        let (request, trail) = (Request::from_parts(parts, body), repeat.trail.clone());
+        Ok((repeat.call)(&mut repeat.service, request, trail))
     }
 }

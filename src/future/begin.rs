@@ -6,19 +6,17 @@ use tower_service::Service;
 
 use super::{
     ResponseFuture, State,
-    attempts::{Attempts, Repeat},
+    attempts::{Attempts, Call, Repeat},
     clock::Clock,
     offer::Offer,
     tell::tell,
 };
 use crate::{
-    BoxError, Error,
-    failure::Stage,
+    BoxError,
     head::Head,
     limits::{Alarm, Limits, Purse},
     policy::Policy,
     replay::{Replay, ReplayBody},
-    report::Report,
     trail::Trail,
 };
 
@@ -35,7 +33,13 @@ where
     R: Body,
 {
     /// Sends a request once: there is nothing to decide, and only the clock binds it.
-    pub(crate) fn once(ready: &mut S, limits: &Arc<Limits>, mut head: Parts, body: B) -> Self {
+    pub(crate) fn once(
+        call: Call<S, B>,
+        ready: &mut S,
+        limits: &Arc<Limits>,
+        mut head: Parts,
+        body: B,
+    ) -> Self {
         let clock = Clock::start(limits, &head);
         let timed = limits.is_timed();
         // Without a body it is the peer's turn all the time: whoever judges the peer is told why it ended.
@@ -53,11 +57,12 @@ where
             State::Readying
         } else {
             tell(limits, &clock, (1, 1), &mut head);
-            if let Some(trail) = &lone {
-                head.extensions.insert(trail.clone());
-            }
+            let request = Request::from_parts(head, body);
             State::Calling {
-                future: ready.call(Request::from_parts(head, body)),
+                future: match &lone {
+                    Some(trail) => call(ready, request, trail.clone()),
+                    None => ready.call(request),
+                },
             }
         };
         Self {
@@ -76,6 +81,7 @@ where
 
     /// Sends a request for the first time, and remembers what it takes to send it again.
     pub(crate) fn repeatable(
+        call: Call<S, B>,
         mut ready: S,
         mut policy: P,
         limits: &Arc<Limits>,
@@ -94,9 +100,9 @@ where
             }
             tell(limits, &clock, (1, max_attempts), &mut parts);
             policy.prepare(&clock.view(limits, &head, &trail, &replay), &mut parts);
-            parts.extensions.insert(trail.clone());
+            let request = Request::from_parts(parts, body);
             State::Calling {
-                future: ready.call(Request::from_parts(parts, body)),
+                future: call(&mut ready, request, trail.clone()),
             }
         };
         Self {
@@ -106,6 +112,7 @@ where
                 clock,
                 replay: Some(replay),
                 repeat: Some(Repeat {
+                    call,
                     service: ready,
                     policy,
                     head,
@@ -119,12 +126,5 @@ where
             },
             alarm: Alarm::unset(),
         }
-    }
-
-    /// The error of a service that never became ready for a first attempt.
-    pub(crate) fn not_ready(limits: &Limits, error: BoxError) -> Error {
-        let mut evidence = limits.evidence(&*error);
-        evidence.stage = Stage::NotSent;
-        Error::new(evidence, Report::default(), Some(error))
     }
 }

@@ -1,7 +1,13 @@
-use super::attempts::Attempts;
-use crate::{failure::Stage, limits::Limits, policy::Verdict, trail::Route};
+use http::Request;
+use tower_service::Service;
 
-impl<S, P, B, R> Attempts<S, P, B, R> {
+use super::attempts::Attempts;
+use crate::{failure::Stage, limits::Limits, policy::Verdict, replay::ReplayBody, trail::Route};
+
+impl<S, P, B, R> Attempts<S, P, B, R>
+where
+    S: Service<Request<ReplayBody<B>>>,
+{
     /// Whether the layer's limits let the verdict's attempt happen; if so, what it takes is set
     /// aside.
     pub(super) fn admit(&mut self, verdict: Verdict, stage: Stage) -> Result<Route, &'static str> {

@@ -23,6 +23,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 use tower_service::Service;
 
+pub(crate) use self::attempts::Call;
 use self::{attempts::Attempts, clock::Late, next::Next, outcome::Step};
 use crate::{BoxError, Error, limits::Alarm, policy::Policy, replay::ReplayBody, trail::Ended};
 
@@ -87,7 +88,9 @@ where
             let next = match this.state.as_mut().project() {
                 StateProj::Calling { future } => match future.poll(cx) {
                     Poll::Ready(Ok(response)) => {
-                        let (verdict, response) = attempts.judge(response);
+                        let (parts, body) = response.into_parts();
+                        let verdict = attempts.judge(&parts);
+                        let response = Response::from_parts(parts, body);
                         if attempts.is_final(verdict) {
                             this.state.set(State::Finished);
                             return Poll::Ready(Ok(response));

@@ -1,6 +1,6 @@
 use std::task::Context;
 
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, response::Parts};
 use http_body::Body;
 use tower_service::Service;
 
@@ -36,19 +36,17 @@ where
     R: Body,
 {
     /// What the policy says of a response.
-    pub(super) fn judge(&mut self, response: Response<R>) -> (Verdict, Response<R>) {
+    pub(super) fn judge(&mut self, response: &Parts) -> Verdict {
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
-            return (Verdict::deliver(), response);
+            return Verdict::deliver();
         };
         // After a switch the connection speaks another protocol; there is nothing to repeat.
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return (Verdict::deliver(), response);
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Verdict::deliver();
         }
-        let (parts, body) = response.into_parts();
         let (head, trail) = (&repeat.head, &repeat.trail);
         let attempt = self.clock.view(&self.limits, head, trail, replay);
-        let verdict = repeat.policy.upstream_response_decision(&attempt, &parts);
-        (verdict, Response::from_parts(parts, body))
+        repeat.policy.upstream_response_decision(&attempt, response)
     }
 
     /// Whether the first response is delivered as it is, which is what nearly always happens.

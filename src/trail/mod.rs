@@ -22,6 +22,7 @@
 //! A balancer that knows nothing of it still works: failover is then as good as its luck.
 
 mod ended;
+mod follow;
 mod luggage;
 mod no_peer;
 mod peer;
@@ -39,8 +40,16 @@ use std::{
 use http::Extensions;
 use tokio::time::Instant;
 
-pub use self::{ended::Ended, no_peer::NoPeer, peer::Peer, roster::Roster};
-pub(crate) use self::{luggage::Luggage, record::Relented, rest::Rest, route::Route};
+pub use self::{
+    ended::Ended,
+    follow::{Directly, Follow, InExtensions, Told},
+    no_peer::NoPeer,
+    peer::Peer,
+    roster::Roster,
+};
+pub(crate) use self::{
+    follow::call_in_extensions, luggage::Luggage, record::Relented, rest::Rest, route::Route,
+};
 use self::{
     luggage::Shared,
     record::{Record, Visit},
