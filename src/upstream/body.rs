@@ -26,6 +26,8 @@ pub struct UpstreamBody {
     must_end: bool,
     /// The connection, where nobody else drives it. The lock is for `Sync`, and never taken.
     flow: Option<Mutex<Pin<Box<dyn Flow>>>>,
+    /// What is to be told at the next poll.
+    failure: Option<UpstreamBodyError>,
 }
 
 impl UpstreamBody {
@@ -38,6 +40,7 @@ impl UpstreamBody {
             incoming,
             must_end,
             flow: flow.map(Mutex::new),
+            failure: None,
         }
     }
 
@@ -82,15 +85,21 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamBodyError>>> {
-        let frame = ready!(self.poll_incoming(cx));
-        if frame.is_none() && self.must_end && !self.incoming.is_end_stream() {
-            self.must_end = false;
-            return Poll::Ready(Some(Err(UpstreamBodyError { source: None })));
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
         }
-        let failed = |source| UpstreamBodyError {
-            source: Some(source),
+        let source = match ready!(self.poll_incoming(cx)) {
+            None if self.must_end && !self.incoming.is_end_stream() => None,
+            Some(Err(error)) => Some(error),
+            None => return Poll::Ready(None),
+            Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
         };
-        Poll::Ready(frame.map(|frame| frame.map_err(failed)))
+        // A server whose body fails throws away what it has not written yet, and the head and all data may
+        // have come with the failure. It writes them now.
+        self.must_end = false;
+        self.failure = Some(UpstreamBodyError { source });
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
