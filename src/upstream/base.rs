@@ -8,7 +8,7 @@ use crate::ConfigError;
 /// Where an upstream is: `http://host:port/prefix`.
 #[derive(Clone, Debug)]
 pub(super) struct Base {
-    scheme: Scheme,
+    pub(super) scheme: Scheme,
     pub(super) authority: Authority,
     /// Without a slash at its end; mostly empty.
     prefix: String,
@@ -54,20 +54,25 @@ impl Base {
         self.scheme == Scheme::HTTPS
     }
 
-    /// The URI of a request at this upstream; `None` when the two make no URI together.
-    pub(super) fn join(&self, uri: &Uri) -> Option<Uri> {
+    /// The path and query of a request at this upstream; `None` when the two make none together.
+    pub(super) fn path(&self, uri: &Uri) -> Option<PathAndQuery> {
         let asked = uri.path_and_query().cloned();
         let asked = asked.unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let path = match (self.prefix.as_str(), asked.as_str()) {
-            ("", _) => asked,
+        match (self.prefix.as_str(), asked.as_str()) {
+            ("", _) => Some(asked),
             // The whole server is asked about; here, that is what stands below the prefix.
-            (prefix, "*") => PathAndQuery::try_from(prefix).ok()?,
-            (prefix, path) => PathAndQuery::try_from(format!("{prefix}{path}")).ok()?,
-        };
+            (prefix, "*") => PathAndQuery::try_from(prefix).ok(),
+            (prefix, path) => PathAndQuery::try_from(format!("{prefix}{path}")).ok(),
+        }
+    }
+
+    /// The URI of a request at this upstream; `None` when the two make no URI together.
+    #[cfg(any(feature = "reqwest", test))]
+    pub(super) fn join(&self, uri: &Uri) -> Option<Uri> {
         Uri::builder()
             .scheme(self.scheme.clone())
             .authority(self.authority.clone())
-            .path_and_query(path)
+            .path_and_query(self.path(uri)?)
             .build()
             .ok()
     }

@@ -2,6 +2,7 @@ use std::{
     error::Error as StdError,
     fmt,
     pin::Pin,
+    sync::{Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -9,21 +10,70 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::exchange::{Flow, Progress};
+
 /// The body of an [`Upstream`](super::Upstream)'s response.
 ///
 /// It is hyper's, but that one which an upstream resets in HTTP/2 is never taken for whole. To hyper a
 /// reset with NO_ERROR is an end: that is how a server which has answered asks for the upload to stop (RFC
 /// 9113, section 8.1). Where there was no upload, it is a response that was cut off.
-#[derive(Debug)]
+///
+/// In HTTP/1 it has the connection, which serves the next request as soon as the body was read to its end, and
+/// is closed if the body is dropped before. A body that came with its head, as a small one does, has none.
 pub struct UpstreamBody {
-    inner: Incoming,
+    incoming: Incoming,
     /// Whether only the end of its stream can be its end.
     must_end: bool,
+    /// The connection, where nobody else drives it. The lock is for `Sync`, and never taken.
+    flow: Option<Mutex<Pin<Box<dyn Flow>>>>,
+    /// What is to be told at the next poll.
+    failure: Option<UpstreamBodyError>,
 }
 
 impl UpstreamBody {
-    pub(super) fn new(inner: Incoming, must_end: bool) -> Self {
-        Self { inner, must_end }
+    pub(super) fn new(
+        incoming: Incoming,
+        must_end: bool,
+        flow: Option<Pin<Box<dyn Flow>>>,
+    ) -> Self {
+        Self {
+            incoming,
+            must_end,
+            flow: flow.map(Mutex::new),
+            failure: None,
+        }
+    }
+
+    fn poll_incoming(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if let Some(flow) = &mut self.flow {
+            let flow = flow.get_mut().unwrap_or_else(PoisonError::into_inner);
+            flow.hush();
+            let mut frame = flow.read(&mut self.incoming);
+            if frame.is_ready() {
+                return frame;
+            }
+            let progress = flow.as_mut().drive();
+            if progress == Progress::Busy {
+                frame = flow.read(&mut self.incoming);
+                if frame.is_pending() {
+                    flow.wait(cx.waker());
+                }
+                return frame;
+            }
+            self.leave(progress);
+        }
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+
+    /// Lets go of a connection that has brought all of the body.
+    fn leave(&mut self, progress: Progress) {
+        let flow = self.flow.take().map(Mutex::into_inner);
+        if let (Some(flow), Progress::Idle) = (flow, progress) {
+            flow.unwrap_or_else(PoisonError::into_inner).release();
+        }
     }
 }
 
@@ -35,23 +85,37 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamBodyError>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        if frame.is_none() && self.must_end && !self.inner.is_end_stream() {
-            self.must_end = false;
-            return Poll::Ready(Some(Err(UpstreamBodyError { source: None })));
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
         }
-        let failed = |source| UpstreamBodyError {
-            source: Some(source),
+        let source = match ready!(self.poll_incoming(cx)) {
+            None if self.must_end && !self.incoming.is_end_stream() => None,
+            Some(Err(error)) => Some(error),
+            None => return Poll::Ready(None),
+            Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
         };
-        Poll::Ready(frame.map(|frame| frame.map_err(failed)))
+        // A server whose body fails throws away what it has not written yet, and the head and all data may
+        // have come with the failure. It writes them now.
+        self.must_end = false;
+        self.failure = Some(UpstreamBodyError { source });
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Debug for UpstreamBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamBody")
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
     }
 }
 

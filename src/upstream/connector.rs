@@ -1,115 +1,87 @@
 use std::{
-    fmt,
-    future::Future,
-    io, mem,
+    future::{Future, poll_fn},
+    io,
     pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
+    sync::Arc,
 };
 
 use http::Uri;
-use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use http_body::Body;
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::Connection;
+use tokio::time::timeout;
 use tower_service::Service;
 
-use super::reuse::TaggedIo;
+use super::{
+    driven,
+    error::UpstreamError,
+    http2::Http2,
+    origin::{Line, Origin},
+};
 use crate::BoxError;
 
-/// A [`Pool`](super::Pool)'s connector: the one that it was given, within the pool's
-/// [time to connect](super::PoolOptions::connect_timeout).
-///
-/// Its connections know how many responses they have brought.
-#[derive(Clone, Copy, Debug)]
-pub struct Connector<C> {
-    inner: C,
-    timeout: Duration,
+/// A future of a connection.
+pub(super) type Connecting<B> =
+    Pin<Box<dyn Future<Output = Result<Line<B>, UpstreamError>> + Send>>;
+
+/// A pool's connector, of whatever type, within the pool's time to connect.
+pub(super) trait Connect<B>: Send + Sync {
+    fn connect(&self, origin: Arc<Origin<B>>) -> Connecting<B>;
 }
 
-impl<C> Connector<C> {
-    pub(super) const fn new(inner: C, timeout: Duration) -> Self {
-        Self { inner, timeout }
-    }
-}
+/// A connector as it was given.
+pub(super) struct Connector<C>(pub(super) C);
 
-impl<C> Service<Uri> for Connector<C>
+impl<B, C> Connect<B> for Connector<C>
 where
-    C: Service<Uri> + Clone,
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Read + Write + Connection + Send + Unpin + 'static,
     C::Error: Into<BoxError>,
+    C::Future: Send + 'static,
 {
-    type Response = TaggedIo<C::Response>;
-    type Error = BoxError;
-    type Future = Connecting<C>;
-
-    /// Always ready: waiting for the connector inside is a part of connecting, and timed with it.
-    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, dst: Uri) -> Connecting<C> {
-        Connecting {
-            state: State::Readying {
-                connector: self.inner.clone(),
-                dst,
-            },
-            // hyper-util's client demands a future that can be moved.
-            timer: Box::pin(sleep(self.timeout)),
-        }
+    fn connect(&self, origin: Arc<Origin<B>>) -> Connecting<B> {
+        let connector = self.0.clone();
+        Box::pin(async move {
+            let limit = origin.settings().connect_timeout;
+            match timeout(limit, connect(connector, &origin)).await {
+                Ok(made) => made,
+                Err(_) => {
+                    let text = "no connection within the connect timeout";
+                    // The kind is what the classifier goes by.
+                    let error = io::Error::new(io::ErrorKind::TimedOut, text);
+                    Err(UpstreamError::connect(error))
+                }
+            }
+        })
     }
 }
 
-pin_project! {
-    /// The future of a [`Connector`].
-    pub struct Connecting<C>
-    where
-        C: Service<Uri>,
-    {
-        #[pin]
-        state: State<C, C::Future>,
-        timer: Pin<Box<Sleep>>,
-    }
-}
-
-pin_project! {
-    #[project = StateProj]
-    enum State<C, F> {
-        Readying { connector: C, dst: Uri },
-        Called { #[pin] future: F },
-    }
-}
-
-impl<C> Future for Connecting<C>
+async fn connect<B, C>(mut connector: C, origin: &Arc<Origin<B>>) -> Result<Line<B>, UpstreamError>
 where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
     C: Service<Uri>,
+    C::Response: Read + Write + Connection + Send + Unpin + 'static,
     C::Error: Into<BoxError>,
 {
-    type Output = Result<TaggedIo<C::Response>, BoxError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        loop {
-            let called = match this.state.as_mut().project() {
-                StateProj::Readying { connector, dst } => match connector.poll_ready(cx) {
-                    Poll::Ready(Ok(())) => connector.call(mem::take(dst)),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                    Poll::Pending => break,
-                },
-                StateProj::Called { future } => match future.poll(cx) {
-                    Poll::Ready(Ok(io)) => return Poll::Ready(Ok(TaggedIo::new(io))),
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                    Poll::Pending => break,
-                },
-            };
-            this.state.set(State::Called { future: called });
-        }
-        ready!(this.timer.as_mut().poll(cx));
-        let text = "no connection within the connect timeout";
-        // The kind is what the classifier goes by.
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text).into()))
+    // Waiting for the connector is a part of connecting.
+    let ready = poll_fn(|cx| connector.poll_ready(cx)).await;
+    ready.map_err(UpstreamError::connect)?;
+    let io = connector.call(origin.uri()).await;
+    let io = io.map_err(UpstreamError::connect)?;
+    let connected = io.connected();
+    if !origin.settings().http2 && !connected.is_negotiated_h2() {
+        let made = driven::open(io, connected.is_proxied(), origin).await;
+        return made.map(Line::Http1).map_err(UpstreamError::queue);
     }
-}
-
-impl<C: Service<Uri>> fmt::Debug for Connecting<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connecting").finish_non_exhaustive()
+    // Another may have been made meanwhile.
+    if let Some(shared) = origin.shared() {
+        return Ok(Line::Http2(shared));
     }
+    let made = Http2::open(io).await.map_err(UpstreamError::queue)?;
+    Ok(Line::Http2(origin.share(made)))
 }

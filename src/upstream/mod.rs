@@ -1,7 +1,7 @@
 //! Endpoints: services that send a request to one peer.
 //!
-//! A [`Pool`] is a hyper client whose connections all upstreams share; an [`Upstream`] sends requests
-//! to one base URI through it, as a reverse proxy does:
+//! A [`Pool`] holds the connections that its upstreams share; an [`Upstream`] sends requests to one base
+//! URI through it, as a reverse proxy does:
 //!
 //! - the path is put behind the base's own path, and the query is kept;
 //! - `Host` is what the client asked for (see [`PoolOptions::preserve_host`]);
@@ -33,23 +33,47 @@ mod body;
 #[cfg(feature = "hyper")]
 mod connector;
 #[cfg(feature = "hyper")]
+mod driven;
+#[cfg(feature = "hyper")]
+mod error;
+#[cfg(feature = "hyper")]
+mod exchange;
+#[cfg(feature = "hyper")]
+mod flight;
+#[cfg(feature = "hyper")]
+mod future;
+#[cfg(feature = "hyper")]
 mod headers;
+#[cfg(feature = "hyper")]
+mod http2;
 #[cfg(feature = "hyper")]
 mod hyper;
 #[cfg(feature = "hyper")]
+mod origin;
+#[cfg(feature = "hyper")]
+mod origins;
+#[cfg(feature = "hyper")]
 mod pool;
+#[cfg(feature = "hyper")]
+mod reaper;
+#[cfg(feature = "hyper")]
+mod relay;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(feature = "hyper")]
-mod reuse;
+mod target;
+#[cfg(feature = "hyper")]
+mod upload;
 
+#[cfg(feature = "hyper")]
+pub(crate) use self::error::Step;
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::{Reqwest, ReqwestFuture, ReqwestPool};
 #[cfg(feature = "hyper")]
 pub use self::{
     body::{UpstreamBody, UpstreamBodyError},
-    connector::{Connecting, Connector},
-    hyper::{Upstream, UpstreamFuture},
+    error::UpstreamError,
+    future::UpstreamFuture,
+    hyper::Upstream,
     pool::{Pool, PoolOptions},
-    reuse::TaggedIo,
 };

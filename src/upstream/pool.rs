@@ -1,26 +1,41 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
+use http::Uri;
 use http_body::Body;
-use hyper_util::{
-    client::legacy::{
-        Builder, Client,
-        connect::{Connect, HttpConnector},
-    },
-    rt::{TokioExecutor, TokioTimer},
+use hyper::rt::{Read, Write};
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use tower_service::Service;
+
+use super::{
+    connector::Connector, hyper::Upstream, origin::Settings, origins::Origins, target::Target,
 };
+use crate::{BoxError, ConfigError};
 
-use super::{connector::Connector, hyper::Upstream};
-use crate::ConfigError;
-
-/// A hyper client whose connections are shared by all upstreams.
+/// Connections that all upstreams of one pool share.
 ///
 /// Its type names the body that requests carry: a [`ReplayBody`](crate::ReplayBody) below a
-/// [`FailoverLayer`](crate::FailoverLayer).
-pub struct Pool<B, C = HttpConnector> {
-    client: Client<Connector<C>, B>,
-    http2: bool,
+/// [`FailoverLayer`](crate::FailoverLayer). Upstreams of pools with different connectors are of one type,
+/// and may stand in one balancer.
+///
+/// # What becomes of connections
+///
+/// - In HTTP/1, a connection has no task of its own. The request that uses it drives it, and then the body
+///   of its response, with the waker of whoever waits for them. While a client is slow to read, nothing is
+///   read from the upstream; but what it still uploads goes on, in a task that is started for that.
+/// - A connection serves the next request when a response was read to its end, if the upstream lets it. The one
+///   that was used last is taken first. Dropping a request or a response before its end closes it.
+/// - One that was closed while it was idle is noticed before the request is written, and the request then
+///   takes another: this is no attempt that fails. Where that cannot be noticed, because the upstream closes
+///   at that very time, the request fails on a connection that
+///   [was reused](crate::failure::Failure::connection_reused).
+/// - A request that finds no idle connection makes one, and does not wait for one that others use.
+/// - In HTTP/2, requests share one connection; a task of its own drives it. Those that come while it is made
+///   wait for it. When it is closed or goes away, the next request makes another.
+/// - About once a second, while there are idle connections, a task closes those that were closed by the
+///   upstream, and those idle for [too long](PoolOptions::idle_timeout).
+pub struct Pool<B> {
+    origins: Arc<Origins<B>>,
     preserve_host: bool,
-    connect_timeout: Duration,
     /// Whether the connector is of the user's own, and may speak TLS.
     custom: bool,
 }
@@ -30,15 +45,17 @@ pub struct Pool<B, C = HttpConnector> {
 #[must_use]
 pub struct PoolOptions {
     connect_timeout: Duration,
+    idle_timeout: Duration,
     http2: bool,
     preserve_host: Option<bool>,
 }
 
 impl PoolOptions {
-    /// The defaults: HTTP/1.1, a connect timeout of 5 seconds.
+    /// The defaults: HTTP/1.1, 5 seconds to connect, 90 seconds idle.
     pub fn new() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(90),
             http2: false,
             preserve_host: None,
         }
@@ -46,16 +63,30 @@ impl PoolOptions {
 
     /// Sets the time to connect; by default 5 seconds, as in Envoy.
     ///
-    /// It runs until the connector hands over a connection: resolving the name, TCP and, where the
-    /// connector speaks it, the TLS handshake. It binds every connector, one of your own included,
-    /// whatever time that one keeps by itself. Under [`build`](Self::build)'s, the addresses of a name
-    /// share it.
+    /// It runs until a connection can take a request: resolving the name, TCP and, where the connector
+    /// speaks it, the TLS handshake; in HTTP/2 also until its preface is written, for which nothing of the
+    /// upstream's is awaited. It binds every connector, one of your own included, whatever time that one
+    /// keeps by itself. Under [`build`](Self::build)'s, the addresses of a name share it.
     ///
     /// When it is over, nothing was sent: the request may go elsewhere, whatever its method. A
     /// [per-try timeout](crate::FailoverLayer::per_try_timeout) does not count connecting; this is what
     /// bounds it.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a connection may be idle before it is closed; by default 90 seconds, as in hyper-util's
+    /// pooled client.
+    ///
+    /// It should be shorter than the time after which upstreams close it themselves: a request that meets
+    /// that fails, and one that is not safe to repeat is not. A connection in HTTP/2 is idle since it last was given
+    /// a request, and closes when the last of those has ended.
+    ///
+    /// Connections are looked at about once a second, and so may stay up to two seconds longer. Zero keeps
+    /// none in HTTP/1.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
         self
     }
 
@@ -82,8 +113,9 @@ impl PoolOptions {
     /// Makes a pool of plain TCP connections.
     pub fn build<B>(self) -> Pool<B>
     where
-        B: Body + Send,
+        B: Body + Send + Unpin + 'static,
         B::Data: Send,
+        B::Error: Into<BoxError>,
     {
         let mut connector = HttpConnector::new();
         // For the addresses' sake: one that is dead must leave time for the next.
@@ -98,23 +130,31 @@ impl PoolOptions {
 
     /// Makes a pool of the connections of a connector, for example one that speaks TLS, which has
     /// [this long](Self::connect_timeout) to make each of them.
-    pub fn build_with<B, C>(self, connector: C) -> Pool<B, C>
+    ///
+    /// A connection that says it has [negotiated HTTP/2][h2] is used so. As long as none is there, each
+    /// request makes its own, for the protocol is not known before. One that leads [to a proxy][proxied] is
+    /// told whole URIs.
+    ///
+    /// [h2]: hyper_util::client::legacy::connect::Connected::negotiated_h2
+    /// [proxied]: hyper_util::client::legacy::connect::Connected::proxy
+    pub fn build_with<B, C>(self, connector: C) -> Pool<B>
     where
-        B: Body + Send,
+        B: Body + Send + Unpin + 'static,
         B::Data: Send,
-        C: Clone,
-        Connector<C>: Connect,
+        B::Error: Into<BoxError>,
+        C: Service<Uri> + Clone + Send + Sync + 'static,
+        C::Response: Read + Write + Connection + Send + Unpin + 'static,
+        C::Error: Into<BoxError>,
+        C::Future: Send + 'static,
     {
-        let mut builder: Builder = Client::builder(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .http2_only(self.http2);
-        Pool {
-            client: builder.build(Connector::new(connector, self.connect_timeout)),
+        let settings = Settings {
             http2: self.http2,
-            preserve_host: self.preserve_host.unwrap_or(!self.http2),
             connect_timeout: self.connect_timeout,
+            idle_timeout: self.idle_timeout,
+        };
+        Pool {
+            origins: Origins::new(settings, Arc::new(Connector(connector))),
+            preserve_host: self.preserve_host.unwrap_or(!self.http2),
             custom: true,
         }
     }
@@ -128,8 +168,9 @@ impl Default for PoolOptions {
 
 impl<B> Pool<B>
 where
-    B: Body + Send,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
+    B::Error: Into<BoxError>,
 {
     /// A pool with the default [`PoolOptions`].
     pub fn new() -> Self {
@@ -139,51 +180,44 @@ where
 
 impl<B> Default for Pool<B>
 where
-    B: Body + Send,
+    B: Body + Send + Unpin + 'static,
     B::Data: Send,
+    B::Error: Into<BoxError>,
 {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<B, C: Clone> Pool<B, C> {
+impl<B> Pool<B> {
     /// An upstream at a base URI, which is also its peer's name.
     ///
     /// # Errors
     ///
     /// The text is not an absolute `http` or `https` URI, or it has user information, a query or a
     /// fragment; or it is `https`, and the pool has no connector that could speak TLS.
-    pub fn upstream(&self, base: &str) -> Result<Upstream<B, C>, ConfigError> {
-        let upstream = Upstream::new(
-            base,
-            self.client.clone(),
-            self.http2,
-            self.preserve_host,
-            self.connect_timeout,
-        )?;
-        if upstream.is_https() && !self.custom {
+    pub fn upstream(&self, base: &str) -> Result<Upstream<B>, ConfigError> {
+        let target = Target::new(base, self.preserve_host, Arc::clone(&self.origins))?;
+        if target.is_https() && !self.custom {
             let expected =
                 "reachable without TLS: give `PoolOptions::build_with` a connector for it";
             return Err(ConfigError::new("upstream", format!("`{base}`"), expected));
         }
-        Ok(upstream)
+        Ok(Upstream::new(target))
     }
 }
 
-impl<B, C: Clone> Clone for Pool<B, C> {
+impl<B> Clone for Pool<B> {
     fn clone(&self) -> Self {
         Self {
-            client: self.client.clone(),
-            http2: self.http2,
+            origins: Arc::clone(&self.origins),
             preserve_host: self.preserve_host,
-            connect_timeout: self.connect_timeout,
             custom: self.custom,
         }
     }
 }
 
-impl<B, C> fmt::Debug for Pool<B, C> {
+impl<B> fmt::Debug for Pool<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("preserve_host", &self.preserve_host)

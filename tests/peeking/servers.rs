@@ -41,8 +41,9 @@ impl Http {
 
     pub(crate) fn pool<B>(self) -> Pool<B>
     where
-        B: http_body::Body + Send,
+        B: http_body::Body + Send + Unpin + 'static,
         B::Data: Send,
+        B::Error: Into<BoxError>,
     {
         PoolOptions::new().http2(matches!(self, Self::Two)).build()
     }

@@ -1,10 +1,12 @@
-//! hyper's connections, and hyper-util's pooled client.
+//! hyper's connections, our own pool of them, and hyper-util's pooled client.
 
 use std::error::Error as StdError;
 use std::io::Error as IoError;
 
 use hyper::Error;
 use hyper_util::client::legacy::Error as ClientError;
+
+use crate::upstream::{Step, UpstreamError};
 
 use super::{Evidence, FailureKind, Reading, connect, h2, io, maybe_processed, not_sent};
 
@@ -18,7 +20,16 @@ pub(super) fn read(error: &(dyn StdError + 'static)) -> Option<Reading> {
     Some(connection(error, h2::any).map_or(Reading::Opaque, Reading::Shared))
 }
 
-/// Reads an error of the pooled client, which only an exchange can fail with.
+/// Reads an error of our own pool, which knows how far the request came.
+pub(super) fn upstream(error: &UpstreamError) -> Option<Evidence> {
+    match error.step() {
+        Step::Connect => Some(connect::evidence(error)),
+        Step::Queue => Some(not_sent(FailureKind::Reset)),
+        Step::Exchange => connection(error.source()?.downcast_ref()?, h2::request),
+    }
+}
+
+/// Reads an error of hyper-util's pooled client, which only an exchange can fail with.
 pub(super) fn client(error: &ClientError) -> Option<Evidence> {
     if error.is_connect() {
         return Some(connect::evidence(error));

@@ -35,6 +35,11 @@ pub(super) fn read(error: &(dyn StdError + 'static)) -> Option<Reading> {
         if error.is::<crate::failure::Junk>() {
             return Some(Reading::Exchange(maybe_processed(FailureKind::Junk)));
         }
+        #[cfg(feature = "hyper")]
+        if let Some(error) = error.downcast_ref() {
+            let evidence = super::hyper::upstream(error);
+            return Some(evidence.map_or(Reading::Opaque, Reading::Exchange));
+        }
         return None;
     };
     Some(Reading::Exchange(evidence))

@@ -1,0 +1,110 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use hyper::{
+    body::Incoming,
+    client::conn::{
+        TrySendError,
+        http2::{Builder, SendRequest},
+    },
+    rt::{Read, Write},
+};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::BoxError;
+
+/// A future of a response in HTTP/2.
+pub(super) type Answer<B> =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>> + Send>>;
+
+/// A connection in HTTP/2, which requests share; a task of its own drives it.
+///
+/// It closes when all of its clones are gone, and their requests have ended.
+pub(super) struct Http2<B> {
+    sender: SendRequest<B>,
+    marks: Arc<Marks>,
+}
+
+#[derive(Default)]
+struct Marks {
+    /// Whether it has served a response.
+    served: AtomicBool,
+    /// Whether it was taken since somebody looked.
+    used: AtomicBool,
+}
+
+impl<B> Http2<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    /// Makes a connection of a transport, once the preface is written.
+    pub(super) async fn open<T>(io: T) -> hyper::Result<Self>
+    where
+        T: Read + Write + Send + Unpin + 'static,
+    {
+        let mut builder = Builder::new(TokioExecutor::new());
+        let (sender, connection) = builder.timer(TokioTimer::new()).handshake(io).await?;
+        // What ends it is told to every request that it ends.
+        tokio::spawn(async move { drop(connection.await) });
+        let marks = Arc::default();
+        Ok(Self { sender, marks })
+    }
+
+    pub(super) fn send(&mut self, request: Request<B>) -> Answer<B> {
+        Box::pin(self.sender.try_send_request(request))
+    }
+}
+
+impl<B> Http2<B> {
+    /// Whether it takes requests: it is neither closed nor going away.
+    pub(super) fn is_open(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    pub(super) fn set_used(&self) {
+        self.marks.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was used since the last call.
+    pub(super) fn take_used(&self) -> bool {
+        self.marks.used.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn set_served(&self) {
+        // Most of the time it has.
+        if !self.has_served() {
+            self.marks.served.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has served a response.
+    pub(super) fn has_served(&self) -> bool {
+        self.marks.served.load(Ordering::Relaxed)
+    }
+}
+
+impl<B> Clone for Http2<B> {
+    fn clone(&self) -> Self {
+        Self {
+            sender: self.sender.clone(),
+            marks: Arc::clone(&self.marks),
+        }
+    }
+}
+
+impl<B> fmt::Debug for Http2<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http2").finish_non_exhaustive()
+    }
+}
