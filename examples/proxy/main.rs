@@ -31,6 +31,7 @@ use tower_failover::{
     balance::Balance,
     gateway::{Gateway, GatewayLayer},
     policy::Standard,
+    trail::Directly,
     upstream::Upstream,
 };
 
@@ -40,7 +41,7 @@ use self::{
 };
 
 type Peers = Balance<Upstream<ReplayBody<Incoming>>>;
-type Proxy = Gateway<Failover<Peers, Standard>>;
+type Proxy = Gateway<Failover<Peers, Standard, Directly>>;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -141,7 +142,7 @@ fn proxy(args: &Args) -> Result<(Peers, Proxy), Box<dyn Error>> {
     }
     let proxy = ServiceBuilder::new()
         .layer(gateway)
-        .layer(settings::failover(args)?)
+        .layer(settings::failover(args)?.directly())
         .service(peers.clone());
     Ok((peers, proxy))
 }

@@ -75,10 +75,14 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn new(target: &Arc<Target<B>>, mut request: Request<B>) -> Self {
+    pub(super) fn new(
+        target: &Arc<Target<B>>,
+        mut request: Request<B>,
+        trail: Option<Trail>,
+    ) -> Self {
         let mut asked = Asked {
             target: Arc::clone(target),
-            trail: Trail::of(request.extensions()).cloned(),
+            trail,
             uploads: !request.body().is_end_stream(),
             upgrade: None,
         };

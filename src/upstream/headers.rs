@@ -13,13 +13,49 @@ use http::{
 /// Removed whether `Connection` names them or not.
 const HOP_BY_HOP: [HeaderName; 7] = [
     CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
     TRANSFER_ENCODING,
     UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
 ];
+
+/// Which fields there are of those that matter here.
+///
+/// Most heads have hardly any: one look at all names costs a tenth of looking for each of these.
+#[derive(Clone, Copy)]
+struct Present(u8);
+
+impl Present {
+    /// The places of [`HOP_BY_HOP`], and one behind them.
+    const CONNECTION: usize = 0;
+    const TRANSFER_ENCODING: usize = 1;
+    const TE: usize = 7;
+
+    fn in_head(headers: &HeaderMap) -> Self {
+        let bit = |name: &HeaderName| match name.as_str() {
+            "connection" => 1 << Self::CONNECTION,
+            "transfer-encoding" => 1 << Self::TRANSFER_ENCODING,
+            "upgrade" => 1 << 2,
+            "keep-alive" => 1 << 3,
+            "proxy-connection" => 1 << 4,
+            "proxy-authenticate" => 1 << 5,
+            "proxy-authorization" => 1 << 6,
+            "te" => 1 << Self::TE,
+            _ => 0,
+        };
+        Self(headers.keys().map(bit).fold(0, std::ops::BitOr::bitor))
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    fn has(self, index: usize) -> bool {
+        self.0 & (1 << index) != 0
+    }
+}
 
 /// Removes what concerns the client's connection from a request, and returns the protocol that it asks
 /// to be upgraded to, if it does; those two fields then stay.
@@ -28,22 +64,30 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 ///
 /// The body has a transfer coding that is not removed with its field: it would be taken for plain.
 pub(super) fn clean_request(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Coded> {
-    // Only this one coding may be asked for across a hop, and gRPC does.
+    let present = Present::in_head(headers);
+    if present.is_empty() {
+        return Ok(None);
+    }
+    let upgrade = remove_hop_by_hop(headers, present)?;
+    // HTTP/2 begins in a way of its own; asking for it here is how requests are smuggled.
+    let upgrade = upgrade.filter(|to| !tokens(to).any(|to| to.eq_ignore_ascii_case(b"h2c")));
+    if present.has(Present::TE) {
+        clean_te(headers);
+    }
+    restore_upgrade(headers, upgrade.as_ref());
+    Ok(upgrade)
+}
+
+/// Only trailers may be asked for across a hop, and gRPC does.
+fn clean_te(headers: &mut HeaderMap) {
     let trailers = headers
         .get_all(TE)
         .iter()
         .any(|te| tokens(te).any(|token| token.eq_ignore_ascii_case(b"trailers")));
-    let upgrade = remove_hop_by_hop(headers)?;
-    // HTTP/2 begins in a way of its own; asking for it here is how requests are smuggled.
-    let upgrade = upgrade.filter(|to| !tokens(to).any(|to| to.eq_ignore_ascii_case(b"h2c")));
-    if headers.contains_key(TE) {
-        headers.remove(TE);
-        if trailers {
-            headers.insert(TE, HeaderValue::from_static("trailers"));
-        }
+    headers.remove(TE);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    restore_upgrade(headers, upgrade.as_ref());
-    Ok(upgrade)
 }
 
 /// Removes what concerns the upstream's connection from a response; of one that switches protocols,
@@ -56,14 +100,21 @@ pub(super) fn clean_response(
     headers: &mut HeaderMap,
     switches: bool,
 ) -> Result<Option<HeaderValue>, Coded> {
-    let upgrade = remove_hop_by_hop(headers)?.filter(|_| switches);
+    let present = Present::in_head(headers);
+    if present.is_empty() {
+        return Ok(None);
+    }
+    let upgrade = remove_hop_by_hop(headers, present)?.filter(|_| switches);
     restore_upgrade(headers, upgrade.as_ref());
     Ok(upgrade)
 }
 
 /// Returns the protocol that an upgrade was asked to.
-fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Coded> {
-    if headers.contains_key(TRANSFER_ENCODING) {
+fn remove_hop_by_hop(
+    headers: &mut HeaderMap,
+    present: Present,
+) -> Result<Option<HeaderValue>, Coded> {
+    if present.has(Present::TRANSFER_ENCODING) {
         let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
         let mut values = headers.get_all(TRANSFER_ENCODING).iter();
         if !values.all(|value| tokens(value).all(is_chunked)) {
@@ -72,27 +123,38 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Cod
         // The length that was obeyed is that of the chunks (RFC 9112, section 6.3).
         headers.remove(CONTENT_LENGTH);
     }
-    let mut upgrades = false;
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(tokens)
-            .filter_map(|token| HeaderName::from_bytes(token).ok())
-            .collect();
-        for name in named {
-            if name == UPGRADE {
-                upgrades = true;
-            } else if name != TE && !is_ours(&name) {
-                headers.remove(name);
-            }
+    let upgrades = present.has(Present::CONNECTION) && remove_named(headers);
+    let protocol = headers.get(UPGRADE).filter(|_| upgrades).cloned();
+    for (index, name) in HOP_BY_HOP.iter().enumerate() {
+        if present.has(index) {
+            headers.remove(name);
         }
     }
-    let protocol = headers.get(UPGRADE).filter(|_| upgrades).cloned();
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
     Ok(protocol)
+}
+
+/// Removes the fields that `Connection` names; returns whether it names `Upgrade`.
+fn remove_named(headers: &mut HeaderMap) -> bool {
+    // These name no field, and are what it mostly says.
+    let is_option = |token: &&[u8]| {
+        token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
+    };
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(tokens)
+        .filter(|token| !is_option(token))
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .collect();
+    let mut upgrades = false;
+    for name in named {
+        if name == UPGRADE {
+            upgrades = true;
+        } else if name != TE && !is_ours(&name) {
+            headers.remove(name);
+        }
+    }
+    upgrades
 }
 
 /// What a sender must not take away by naming it in `Connection`: a request cannot be routed without its
@@ -111,15 +173,13 @@ fn restore_upgrade(headers: &mut HeaderMap, protocol: Option<&HeaderValue>) {
 /// Joins the lines of a cookie, which HTTP/2 may send apart and HTTP/1 may not (RFC 9113, section
 /// 8.2.3).
 pub(super) fn join_cookies(headers: &mut HeaderMap) {
-    let lines: Vec<&[u8]> = headers
-        .get_all(COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    if lines.len() > 1 {
-        if let Ok(cookie) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
-            headers.insert(COOKIE, cookie);
-        }
+    let lines = || headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    if lines().nth(1).is_none() {
+        return;
+    }
+    let lines: Vec<&[u8]> = lines().collect();
+    if let Ok(cookie) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+        headers.insert(COOKIE, cookie);
     }
 }
 

@@ -9,7 +9,10 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{body::UpstreamBody, future::UpstreamFuture, target::Target};
-use crate::BoxError;
+use crate::{
+    BoxError,
+    trail::{Follow, Trail},
+};
 
 /// Sends requests to one base URI; made by [`Pool::upstream`](super::Pool::upstream).
 ///
@@ -46,7 +49,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> UpstreamFuture<B> {
-        UpstreamFuture::new(&self.target, request)
+        let trail = Trail::of(request.extensions()).cloned();
+        UpstreamFuture::new(&self.target, request, trail)
+    }
+}
+
+impl<B> Follow<Request<B>> for Upstream<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    fn follow(&mut self, request: Request<B>, trail: Trail) -> UpstreamFuture<B> {
+        UpstreamFuture::new(&self.target, request, Some(trail))
     }
 }
 

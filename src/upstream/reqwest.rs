@@ -14,7 +14,10 @@ use reqwest::{Client, ClientBuilder, Error, Url, redirect, retry};
 use tower_service::Service;
 
 use super::base::Base;
-use crate::{BoxError, ConfigError};
+use crate::{
+    BoxError, ConfigError,
+    trail::{Follow, Trail},
+};
 
 /// A [`reqwest::Client`] whose connections are shared by all upstreams.
 #[derive(Clone, Debug)]
@@ -175,6 +178,17 @@ where
             Err(error) => State::Refused { error: Some(error) },
         };
         ReqwestFuture { state }
+    }
+}
+
+impl<B> Follow<Request<B>> for Reqwest
+where
+    B: Body<Data = Bytes> + Send + Sync + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// It has nothing to write down: reqwest does not say how it connects.
+    fn follow(&mut self, request: Request<B>, _trail: Trail) -> ReqwestFuture {
+        self.call(request)
     }
 }
 
