@@ -10,6 +10,11 @@ use http::{
     },
 };
 
+/// The fields that something is done about. Most heads have few of them: they are looked for in one pass, and
+/// only those that are there are asked for by name, which costs a hash each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fields(u16);
+
 /// Removed whether `Connection` names them or not.
 const HOP_BY_HOP: [HeaderName; 7] = [
     CONNECTION,
@@ -21,28 +26,70 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     PROXY_AUTHORIZATION,
 ];
 
+impl Fields {
+    // The first are those of `HOP_BY_HOP`, in order.
+    const CONNECTION: Self = Self(1);
+    const TRANSFER_ENCODING: Self = Self(1 << 3);
+    const UPGRADE: Self = Self(1 << 4);
+    const TE: Self = Self(1 << 7);
+    const COOKIE: Self = Self(1 << 8);
+
+    fn of(headers: &HeaderMap) -> Self {
+        headers
+            .keys()
+            .fold(Self(0), |found, name| Self(found.0 | Self::bit(name)))
+    }
+
+    fn bit(name: &HeaderName) -> u16 {
+        match name.as_str() {
+            "connection" => Self::CONNECTION.0,
+            "keep-alive" => 1 << 1,
+            "proxy-connection" => 1 << 2,
+            "transfer-encoding" => Self::TRANSFER_ENCODING.0,
+            "upgrade" => Self::UPGRADE.0,
+            "proxy-authenticate" => 1 << 5,
+            "proxy-authorization" => 1 << 6,
+            "te" => Self::TE.0,
+            "cookie" => Self::COOKIE.0,
+            _ => 0,
+        }
+    }
+
+    fn has(self, fields: Self) -> bool {
+        self.0 & fields.0 != 0
+    }
+}
+
 /// Removes what concerns the client's connection from a request, and returns the protocol that it asks
-/// to be upgraded to, if it does; those two fields then stay.
+/// to be upgraded to, if it does; those two fields then stay. For HTTP/1, lines of a cookie become one.
 ///
 /// # Errors
 ///
 /// The body has a transfer coding that is not removed with its field: it would be taken for plain.
-pub(super) fn clean_request(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Coded> {
+pub(super) fn clean_request(
+    headers: &mut HeaderMap,
+    http1: bool,
+) -> Result<Option<HeaderValue>, Coded> {
+    let found = Fields::of(headers);
     // Only this one coding may be asked for across a hop, and gRPC does.
-    let trailers = headers
-        .get_all(TE)
-        .iter()
-        .any(|te| tokens(te).any(|token| token.eq_ignore_ascii_case(b"trailers")));
-    let upgrade = remove_hop_by_hop(headers)?;
+    let trailers = found.has(Fields::TE)
+        && headers
+            .get_all(TE)
+            .iter()
+            .any(|te| tokens(te).any(|token| token.eq_ignore_ascii_case(b"trailers")));
+    let upgrade = remove_hop_by_hop(headers, found)?;
     // HTTP/2 begins in a way of its own; asking for it here is how requests are smuggled.
     let upgrade = upgrade.filter(|to| !tokens(to).any(|to| to.eq_ignore_ascii_case(b"h2c")));
-    if headers.contains_key(TE) {
+    if found.has(Fields::TE) {
         headers.remove(TE);
         if trailers {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
     }
     restore_upgrade(headers, upgrade.as_ref());
+    if http1 && found.has(Fields::COOKIE) {
+        join_cookies(headers);
+    }
     Ok(upgrade)
 }
 
@@ -56,14 +103,15 @@ pub(super) fn clean_response(
     headers: &mut HeaderMap,
     switches: bool,
 ) -> Result<Option<HeaderValue>, Coded> {
-    let upgrade = remove_hop_by_hop(headers)?.filter(|_| switches);
+    let found = Fields::of(headers);
+    let upgrade = remove_hop_by_hop(headers, found)?.filter(|_| switches);
     restore_upgrade(headers, upgrade.as_ref());
     Ok(upgrade)
 }
 
 /// Returns the protocol that an upgrade was asked to.
-fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Coded> {
-    if headers.contains_key(TRANSFER_ENCODING) {
+fn remove_hop_by_hop(headers: &mut HeaderMap, found: Fields) -> Result<Option<HeaderValue>, Coded> {
+    if found.has(Fields::TRANSFER_ENCODING) {
         let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
         let mut values = headers.get_all(TRANSFER_ENCODING).iter();
         if !values.all(|value| tokens(value).all(is_chunked)) {
@@ -72,27 +120,40 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Cod
         // The length that was obeyed is that of the chunks (RFC 9112, section 6.3).
         headers.remove(CONTENT_LENGTH);
     }
-    let mut upgrades = false;
-    if headers.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(tokens)
-            .filter_map(|token| HeaderName::from_bytes(token).ok())
-            .collect();
-        for name in named {
-            if name == UPGRADE {
-                upgrades = true;
-            } else if name != TE && !is_ours(&name) {
-                headers.remove(name);
-            }
+    let upgrades = found.has(Fields::CONNECTION) && remove_named(headers);
+    let protocol = if upgrades && found.has(Fields::UPGRADE) {
+        headers.get(UPGRADE).cloned()
+    } else {
+        None
+    };
+    for (index, name) in HOP_BY_HOP.iter().enumerate() {
+        if found.has(Fields(1 << index)) {
+            headers.remove(name);
         }
     }
-    let protocol = headers.get(UPGRADE).filter(|_| upgrades).cloned();
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
     Ok(protocol)
+}
+
+/// Removes the fields that `Connection` names; returns whether `Upgrade` is one, which stays.
+fn remove_named(headers: &mut HeaderMap) -> bool {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(tokens)
+        // No fields, or removed in any case; and what most connections say.
+        .filter(|token| !token.eq_ignore_ascii_case(b"keep-alive"))
+        .filter(|token| !token.eq_ignore_ascii_case(b"close"))
+        .filter_map(|token| HeaderName::from_bytes(token).ok())
+        .collect();
+    let mut upgrades = false;
+    for name in named {
+        if name == UPGRADE {
+            upgrades = true;
+        } else if name != TE && !is_ours(&name) {
+            headers.remove(name);
+        }
+    }
+    upgrades
 }
 
 /// What a sender must not take away by naming it in `Connection`: a request cannot be routed without its
@@ -110,7 +171,7 @@ fn restore_upgrade(headers: &mut HeaderMap, protocol: Option<&HeaderValue>) {
 
 /// Joins the lines of a cookie, which HTTP/2 may send apart and HTTP/1 may not (RFC 9113, section
 /// 8.2.3).
-pub(super) fn join_cookies(headers: &mut HeaderMap) {
+fn join_cookies(headers: &mut HeaderMap) {
     let lines: Vec<&[u8]> = headers
         .get_all(COOKIE)
         .iter()
@@ -176,15 +237,22 @@ mod tests {
             ("x-other", "2"),
             ("x-kept", "3"),
         ]);
-        assert_eq!(clean_request(&mut request).unwrap(), None);
+        assert_eq!(clean_request(&mut request, true).unwrap(), None);
         assert_eq!(request, headers(&[("x-kept", "3")]));
+    }
+
+    #[test]
+    fn hop_by_hop_fields_are_found_in_the_order_in_which_they_are_removed() {
+        for (index, name) in HOP_BY_HOP.iter().enumerate() {
+            assert_eq!(Fields::bit(name), 1 << index, "{name}");
+        }
     }
 
     #[test]
     fn keeps_end_to_end_fields() {
         let end_to_end = headers(&[("host", "a"), ("authorization", "b"), ("trailer", "c")]);
         let mut request = end_to_end.clone();
-        clean_request(&mut request).unwrap();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, end_to_end);
     }
 
@@ -195,7 +263,10 @@ mod tests {
             ("upgrade", "websocket"),
             ("x-hop", "1"),
         ]);
-        assert_eq!(clean_request(&mut request).unwrap().unwrap(), "websocket");
+        assert_eq!(
+            clean_request(&mut request, true).unwrap().unwrap(),
+            "websocket"
+        );
         let kept = [("connection", "upgrade"), ("upgrade", "websocket")];
         assert_eq!(request, headers(&kept));
     }
@@ -203,7 +274,7 @@ mod tests {
     #[test]
     fn upgrade_that_connection_does_not_name_is_none() {
         let mut request = headers(&[("upgrade", "h2c")]);
-        assert_eq!(clean_request(&mut request).unwrap(), None);
+        assert_eq!(clean_request(&mut request, true).unwrap(), None);
         assert!(request.is_empty());
     }
 
@@ -220,7 +291,7 @@ mod tests {
     #[test]
     fn asking_for_trailers_passes_and_other_codings_do_not() {
         let mut request = headers(&[("te", "gzip, Trailers"), ("connection", "te")]);
-        clean_request(&mut request).unwrap();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, headers(&[("te", "trailers")]));
     }
 
@@ -230,7 +301,7 @@ mod tests {
         let mut request = headers(&kept);
         let named = "host, x-forwarded-for, forwarded, x-forwarded-proto";
         request.insert(CONNECTION, HeaderValue::from_static(named));
-        clean_request(&mut request).unwrap();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, headers(&kept));
     }
 
@@ -239,7 +310,7 @@ mod tests {
         let mut request = headers(&[("x-named", "1"), ("x-kept", "2")]);
         let named = HeaderValue::from_bytes(b"\xff, x-named").unwrap();
         request.insert(CONNECTION, named);
-        clean_request(&mut request).unwrap();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, headers(&[("x-kept", "2")]));
     }
 
@@ -259,7 +330,10 @@ mod tests {
         for coding in ["gzip", "gzip, chunked", "identity", "chunked, gzip", ""] {
             let mut fields = HeaderMap::new();
             fields.insert(TRANSFER_ENCODING, HeaderValue::from_static(coding));
-            assert!(clean_request(&mut fields.clone()).is_err(), "{coding}");
+            assert!(
+                clean_request(&mut fields.clone(), true).is_err(),
+                "{coding}"
+            );
             assert!(clean_response(&mut fields, false).is_err(), "{coding}");
         }
     }
@@ -272,14 +346,18 @@ mod tests {
             ("http2-settings", "AAMAAABkAAQAAP__"),
         ];
         let mut request = headers(&fields);
-        assert_eq!(clean_request(&mut request).unwrap(), None);
+        assert_eq!(clean_request(&mut request, true).unwrap(), None);
         assert!(request.is_empty());
     }
 
     #[test]
-    fn lines_of_a_cookie_become_one() {
-        let mut request = headers(&[("cookie", "a=1"), ("cookie", "b=2")]);
-        join_cookies(&mut request);
+    fn lines_of_a_cookie_become_one_in_http1() {
+        let lines = headers(&[("cookie", "a=1"), ("cookie", "b=2")]);
+        let mut request = lines.clone();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, headers(&[("cookie", "a=1; b=2")]));
+        let mut request = lines.clone();
+        clean_request(&mut request, false).unwrap();
+        assert_eq!(request, lines);
     }
 }
