@@ -10,6 +10,11 @@ use http::{
     },
 };
 
+/// The fields that something is done about. Most heads have few of them: they are looked for in one pass, and
+/// only those that are there are asked for by name, which costs a hash each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fields(u16);
+
 /// Removed whether `Connection` names them or not.
 const HOP_BY_HOP: [HeaderName; 7] = [
     CONNECTION,
@@ -21,73 +26,71 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     PROXY_AUTHORIZATION,
 ];
 
-/// Which fields there are of those that matter here.
-///
-/// Most heads have hardly any: one look at all names costs a tenth of looking for each of these.
-#[derive(Clone, Copy)]
-struct Present(u8);
+impl Fields {
+    // The first are those of `HOP_BY_HOP`, in order.
+    const CONNECTION: Self = Self(1);
+    const TRANSFER_ENCODING: Self = Self(1 << 3);
+    const UPGRADE: Self = Self(1 << 4);
+    const TE: Self = Self(1 << 7);
+    const COOKIE: Self = Self(1 << 8);
 
-impl Present {
-    /// The places of [`HOP_BY_HOP`], and one behind them.
-    const CONNECTION: usize = 0;
-    const TRANSFER_ENCODING: usize = 1;
-    const TE: usize = 7;
+    fn of(headers: &HeaderMap) -> Self {
+        headers
+            .keys()
+            .fold(Self(0), |found, name| Self(found.0 | Self::bit(name)))
+    }
 
-    fn in_head(headers: &HeaderMap) -> Self {
-        let bit = |name: &HeaderName| match name.as_str() {
-            "connection" => 1 << Self::CONNECTION,
-            "transfer-encoding" => 1 << Self::TRANSFER_ENCODING,
-            "upgrade" => 1 << 2,
-            "keep-alive" => 1 << 3,
-            "proxy-connection" => 1 << 4,
+    fn bit(name: &HeaderName) -> u16 {
+        match name.as_str() {
+            "connection" => Self::CONNECTION.0,
+            "keep-alive" => 1 << 1,
+            "proxy-connection" => 1 << 2,
+            "transfer-encoding" => Self::TRANSFER_ENCODING.0,
+            "upgrade" => Self::UPGRADE.0,
             "proxy-authenticate" => 1 << 5,
             "proxy-authorization" => 1 << 6,
-            "te" => 1 << Self::TE,
+            "te" => Self::TE.0,
+            "cookie" => Self::COOKIE.0,
             _ => 0,
-        };
-        Self(headers.keys().map(bit).fold(0, std::ops::BitOr::bitor))
+        }
     }
 
-    fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    fn has(self, index: usize) -> bool {
-        self.0 & (1 << index) != 0
+    fn has(self, fields: Self) -> bool {
+        self.0 & fields.0 != 0
     }
 }
 
 /// Removes what concerns the client's connection from a request, and returns the protocol that it asks
-/// to be upgraded to, if it does; those two fields then stay.
+/// to be upgraded to, if it does; those two fields then stay. For HTTP/1, lines of a cookie become one.
 ///
 /// # Errors
 ///
 /// The body has a transfer coding that is not removed with its field: it would be taken for plain.
-pub(super) fn clean_request(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, Coded> {
-    let present = Present::in_head(headers);
-    if present.is_empty() {
-        return Ok(None);
-    }
-    let upgrade = remove_hop_by_hop(headers, present)?;
+pub(super) fn clean_request(
+    headers: &mut HeaderMap,
+    http1: bool,
+) -> Result<Option<HeaderValue>, Coded> {
+    let found = Fields::of(headers);
+    // Only this one coding may be asked for across a hop, and gRPC does.
+    let trailers = found.has(Fields::TE)
+        && headers
+            .get_all(TE)
+            .iter()
+            .any(|te| tokens(te).any(|token| token.eq_ignore_ascii_case(b"trailers")));
+    let upgrade = remove_hop_by_hop(headers, found)?;
     // HTTP/2 begins in a way of its own; asking for it here is how requests are smuggled.
     let upgrade = upgrade.filter(|to| !tokens(to).any(|to| to.eq_ignore_ascii_case(b"h2c")));
-    if present.has(Present::TE) {
-        clean_te(headers);
+    if found.has(Fields::TE) {
+        headers.remove(TE);
+        if trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
     }
     restore_upgrade(headers, upgrade.as_ref());
-    Ok(upgrade)
-}
-
-/// Only trailers may be asked for across a hop, and gRPC does.
-fn clean_te(headers: &mut HeaderMap) {
-    let trailers = headers
-        .get_all(TE)
-        .iter()
-        .any(|te| tokens(te).any(|token| token.eq_ignore_ascii_case(b"trailers")));
-    headers.remove(TE);
-    if trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
+    if http1 && found.has(Fields::COOKIE) {
+        join_cookies(headers);
     }
+    Ok(upgrade)
 }
 
 /// Removes what concerns the upstream's connection from a response; of one that switches protocols,
@@ -100,21 +103,15 @@ pub(super) fn clean_response(
     headers: &mut HeaderMap,
     switches: bool,
 ) -> Result<Option<HeaderValue>, Coded> {
-    let present = Present::in_head(headers);
-    if present.is_empty() {
-        return Ok(None);
-    }
-    let upgrade = remove_hop_by_hop(headers, present)?.filter(|_| switches);
+    let found = Fields::of(headers);
+    let upgrade = remove_hop_by_hop(headers, found)?.filter(|_| switches);
     restore_upgrade(headers, upgrade.as_ref());
     Ok(upgrade)
 }
 
 /// Returns the protocol that an upgrade was asked to.
-fn remove_hop_by_hop(
-    headers: &mut HeaderMap,
-    present: Present,
-) -> Result<Option<HeaderValue>, Coded> {
-    if present.has(Present::TRANSFER_ENCODING) {
+fn remove_hop_by_hop(headers: &mut HeaderMap, found: Fields) -> Result<Option<HeaderValue>, Coded> {
+    if found.has(Fields::TRANSFER_ENCODING) {
         let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
         let mut values = headers.get_all(TRANSFER_ENCODING).iter();
         if !values.all(|value| tokens(value).all(is_chunked)) {
@@ -123,27 +120,29 @@ fn remove_hop_by_hop(
         // The length that was obeyed is that of the chunks (RFC 9112, section 6.3).
         headers.remove(CONTENT_LENGTH);
     }
-    let upgrades = present.has(Present::CONNECTION) && remove_named(headers);
-    let protocol = headers.get(UPGRADE).filter(|_| upgrades).cloned();
+    let upgrades = found.has(Fields::CONNECTION) && remove_named(headers);
+    let protocol = if upgrades && found.has(Fields::UPGRADE) {
+        headers.get(UPGRADE).cloned()
+    } else {
+        None
+    };
     for (index, name) in HOP_BY_HOP.iter().enumerate() {
-        if present.has(index) {
+        if found.has(Fields(1 << index)) {
             headers.remove(name);
         }
     }
     Ok(protocol)
 }
 
-/// Removes the fields that `Connection` names; returns whether it names `Upgrade`.
+/// Removes the fields that `Connection` names; returns whether `Upgrade` is one, which stays.
 fn remove_named(headers: &mut HeaderMap) -> bool {
-    // These name no field, and are what it mostly says.
-    let is_option = |token: &&[u8]| {
-        token.eq_ignore_ascii_case(b"keep-alive") || token.eq_ignore_ascii_case(b"close")
-    };
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
         .flat_map(tokens)
-        .filter(|token| !is_option(token))
+        // No fields, or removed in any case; and what most connections say.
+        .filter(|token| !token.eq_ignore_ascii_case(b"keep-alive"))
+        .filter(|token| !token.eq_ignore_ascii_case(b"close"))
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         .collect();
     let mut upgrades = false;
@@ -172,14 +171,16 @@ fn restore_upgrade(headers: &mut HeaderMap, protocol: Option<&HeaderValue>) {
 
 /// Joins the lines of a cookie, which HTTP/2 may send apart and HTTP/1 may not (RFC 9113, section
 /// 8.2.3).
-pub(super) fn join_cookies(headers: &mut HeaderMap) {
-    let lines = || headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    if lines().nth(1).is_none() {
-        return;
-    }
-    let lines: Vec<&[u8]> = lines().collect();
-    if let Ok(cookie) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
-        headers.insert(COOKIE, cookie);
+fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if lines.len() > 1 {
+        if let Ok(cookie) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) {
+            headers.insert(COOKIE, cookie);
+        }
     }
 }
 
@@ -236,15 +237,22 @@ mod tests {
             ("x-other", "2"),
             ("x-kept", "3"),
         ]);
-        assert_eq!(clean_request(&mut request).unwrap(), None);
+        assert_eq!(clean_request(&mut request, true).unwrap(), None);
         assert_eq!(request, headers(&[("x-kept", "3")]));
+    }
+
+    #[test]
+    fn hop_by_hop_fields_are_found_in_the_order_in_which_they_are_removed() {
+        for (index, name) in HOP_BY_HOP.iter().enumerate() {
+            assert_eq!(Fields::bit(name), 1 << index, "{name}");
+        }
     }
 
     #[test]
     fn keeps_end_to_end_fields() {
         let end_to_end = headers(&[("host", "a"), ("authorization", "b"), ("trailer", "c")]);
         let mut request = end_to_end.clone();
-        clean_request(&mut request).unwrap();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, end_to_end);
     }
 
@@ -255,7 +263,10 @@ mod tests {
             ("upgrade", "websocket"),
             ("x-hop", "1"),
         ]);
-        assert_eq!(clean_request(&mut request).unwrap().unwrap(), "websocket");
+        assert_eq!(
+            clean_request(&mut request, true).unwrap().unwrap(),
+            "websocket"
+        );
         let kept = [("connection", "upgrade"), ("upgrade", "websocket")];
         assert_eq!(request, headers(&kept));
     }
@@ -263,7 +274,7 @@ mod tests {
     #[test]
     fn upgrade_that_connection_does_not_name_is_none() {
         let mut request = headers(&[("upgrade", "h2c")]);
-        assert_eq!(clean_request(&mut request).unwrap(), None);
+        assert_eq!(clean_request(&mut request, true).unwrap(), None);
         assert!(request.is_empty());
     }
 
@@ -280,7 +291,7 @@ mod tests {
     #[test]
     fn asking_for_trailers_passes_and_other_codings_do_not() {
         let mut request = headers(&[("te", "gzip, Trailers"), ("connection", "te")]);
-        clean_request(&mut request).unwrap();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, headers(&[("te", "trailers")]));
     }
 
@@ -290,7 +301,7 @@ mod tests {
         let mut request = headers(&kept);
         let named = "host, x-forwarded-for, forwarded, x-forwarded-proto";
         request.insert(CONNECTION, HeaderValue::from_static(named));
-        clean_request(&mut request).unwrap();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, headers(&kept));
     }
 
@@ -299,7 +310,7 @@ mod tests {
         let mut request = headers(&[("x-named", "1"), ("x-kept", "2")]);
         let named = HeaderValue::from_bytes(b"\xff, x-named").unwrap();
         request.insert(CONNECTION, named);
-        clean_request(&mut request).unwrap();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, headers(&[("x-kept", "2")]));
     }
 
@@ -319,7 +330,10 @@ mod tests {
         for coding in ["gzip", "gzip, chunked", "identity", "chunked, gzip", ""] {
             let mut fields = HeaderMap::new();
             fields.insert(TRANSFER_ENCODING, HeaderValue::from_static(coding));
-            assert!(clean_request(&mut fields.clone()).is_err(), "{coding}");
+            assert!(
+                clean_request(&mut fields.clone(), true).is_err(),
+                "{coding}"
+            );
             assert!(clean_response(&mut fields, false).is_err(), "{coding}");
         }
     }
@@ -332,14 +346,18 @@ mod tests {
             ("http2-settings", "AAMAAABkAAQAAP__"),
         ];
         let mut request = headers(&fields);
-        assert_eq!(clean_request(&mut request).unwrap(), None);
+        assert_eq!(clean_request(&mut request, true).unwrap(), None);
         assert!(request.is_empty());
     }
 
     #[test]
-    fn lines_of_a_cookie_become_one() {
-        let mut request = headers(&[("cookie", "a=1"), ("cookie", "b=2")]);
-        join_cookies(&mut request);
+    fn lines_of_a_cookie_become_one_in_http1() {
+        let lines = headers(&[("cookie", "a=1"), ("cookie", "b=2")]);
+        let mut request = lines.clone();
+        clean_request(&mut request, true).unwrap();
         assert_eq!(request, headers(&[("cookie", "a=1; b=2")]));
+        let mut request = lines.clone();
+        clean_request(&mut request, false).unwrap();
+        assert_eq!(request, lines);
     }
 }

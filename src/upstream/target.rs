@@ -7,12 +7,7 @@ use http::{
 };
 use http_body::Body;
 
-use super::{
-    base::Base,
-    headers::{clean_request, join_cookies},
-    origin::Origin,
-    origins::Origins,
-};
+use super::{base::Base, headers::clean_request, origin::Origin, origins::Origins};
 use crate::{ConfigError, failure::NotSent};
 
 /// Where an [`Upstream`](super::Upstream)'s requests go, and what becomes of them.
@@ -79,7 +74,7 @@ impl<B> Target<B> {
         // What the client speaks is its connection's matter; so is what the upstream speaks.
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
-        let mut upgrade = clean_request(headers).map_err(NotSent::unsendable)?;
+        let mut upgrade = clean_request(headers, !http2).map_err(NotSent::unsendable)?;
         if !upgrades && upgrade.is_some() {
             // HTTP/1.0 has no upgrades, and HTTP/2 others.
             headers.remove(CONNECTION);
@@ -87,7 +82,6 @@ impl<B> Target<B> {
             upgrade = None;
         }
         if !http2 {
-            join_cookies(headers);
             // Unless it is told to, hyper sends no body of unknown length with these methods.
             let body = request.body();
             let unknown = !body.is_end_stream() && body.size_hint().exact().is_none();
