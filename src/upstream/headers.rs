@@ -18,10 +18,10 @@ struct Fields(u16);
 /// Removed whether `Connection` names them or not.
 const HOP_BY_HOP: [HeaderName; 7] = [
     CONNECTION,
-    TRANSFER_ENCODING,
-    UPGRADE,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
+    TRANSFER_ENCODING,
+    UPGRADE,
     PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION,
 ];

@@ -63,6 +63,8 @@ mod reqwest;
 #[cfg(feature = "hyper")]
 mod target;
 #[cfg(feature = "hyper")]
+mod tcp;
+#[cfg(feature = "hyper")]
 mod upload;
 
 #[cfg(feature = "hyper")]

@@ -8,6 +8,7 @@ use tower_service::Service;
 
 use super::{
     connector::Connector, hyper::Upstream, origin::Settings, origins::Origins, target::Target,
+    tcp::Tcp,
 };
 use crate::{BoxError, ConfigError};
 
@@ -121,7 +122,7 @@ impl PoolOptions {
         // For the addresses' sake: one that is dead must leave time for the next.
         connector.set_connect_timeout(Some(self.connect_timeout));
         connector.set_nodelay(true);
-        let pool = self.build_with(connector);
+        let pool = self.build_with(Tcp::new(connector));
         Pool {
             custom: false,
             ..pool
