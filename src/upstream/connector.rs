@@ -75,7 +75,9 @@ where
     let io = io.map_err(UpstreamError::connect)?;
     let connected = io.connected();
     if !origin.settings().http2 && !connected.is_negotiated_h2() {
-        let made = driven::open(io, connected.is_proxied(), origin).await;
+        // TLS is spoken with the server itself, at the end of a tunnel through the proxy.
+        let proxied = connected.is_proxied() && !origin.is_https();
+        let made = driven::open(io, proxied, origin).await;
         return made.map(Line::Http1).map_err(UpstreamError::queue);
     }
     // Another may have been made meanwhile.
