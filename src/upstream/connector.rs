@@ -68,6 +68,10 @@ where
     C::Response: Read + Write + Connection + Send + Unpin + 'static,
     C::Error: Into<BoxError>,
 {
+    // One may have been made since the request looked.
+    if let Some(shared) = origin.shared() {
+        return Ok(Line::Http2(shared));
+    }
     // Waiting for the connector is a part of connecting.
     let ready = poll_fn(|cx| connector.poll_ready(cx)).await;
     ready.map_err(UpstreamError::connect)?;
