@@ -86,7 +86,18 @@ where
         settings: &Arc<Settings>,
         call: Call<S, B>,
     ) -> State<S, S::Future, B> {
+        // It is asked once: later, the peer that is waited for would look like another balancer's choice.
         let freedom = trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom);
+        Self::look(request, (trail, freedom), set, settings, call)
+    }
+
+    fn look(
+        request: Request<B>,
+        (trail, freedom): (Option<Trail>, Freedom),
+        set: &Arc<Set<S>>,
+        settings: &Arc<Settings>,
+        call: Call<S, B>,
+    ) -> State<S, S::Future, B> {
         let kept = |request, trail| Self {
             request,
             trail,
@@ -115,7 +126,10 @@ where
         // the future looks again.
         let mut look = Context::from_waker(Waker::noop());
         match first.service.poll_ready(&mut look) {
-            Poll::Ready(readied) => send(request, trail, set, settings, call, first, readied),
+            Poll::Ready(readied) => {
+                let trail = (trail, freedom);
+                send(request, trail, set, settings, call, first, readied)
+            }
             Poll::Pending => State::Readying {
                 order: Box::new(kept(request, trail)),
                 readying: Box::new(Readying::new(first)),
@@ -145,9 +159,9 @@ where
             trail.arrived();
         }
         if occupied {
-            Self::place(
+            Self::look(
                 self.request,
-                self.trail,
+                (self.trail, self.freedom),
                 &self.set,
                 &self.settings,
                 self.call,
@@ -197,7 +211,7 @@ where
     ) -> State<S, S::Future, B> {
         send(
             self.request,
-            self.trail,
+            (self.trail, self.freedom),
             &self.set,
             &self.settings,
             self.call,
@@ -209,7 +223,7 @@ where
 
 fn send<S, B>(
     request: Request<B>,
-    trail: Option<Trail>,
+    (trail, freedom): (Option<Trail>, Freedom),
     set: &Arc<Set<S>>,
     settings: &Arc<Settings>,
     call: Call<S, B>,
@@ -229,7 +243,7 @@ where
     } = chosen;
     if !standing.begin() {
         // It has left the set since it was chosen.
-        return Order::place(request, trail, set, settings, call);
+        return Order::look(request, (trail, freedom), set, settings, call);
     }
     let mut exchange = Exchange::begun(standing, Arc::clone(settings), probe, at);
     if let Some(trail) = &trail {

@@ -1,8 +1,8 @@
 //! What a request's attempts have been through: all that [`Failover`](crate::Failover) and a
 //! balancer say to each other.
 //!
-//! [`Failover`](crate::Failover) puts a [`Trail`] into the extensions of each attempt. A balancer
-//! below reads from it which peers to avoid, and writes down whom it chose:
+//! [`Failover`](crate::Failover) puts a [`Trail`] into the extensions of each attempt, or hands it over
+//! [beside](Follow) the request. A balancer below reads from it which peers to avoid, and writes down whom it chose:
 //!
 //! ```
 //! # use tower_failover::trail::{NoPeer, Peer, Trail};

@@ -68,6 +68,10 @@ where
     C::Response: Read + Write + Connection + Send + Unpin + 'static,
     C::Error: Into<BoxError>,
 {
+    // One may have been made since the request looked.
+    if let Some(shared) = origin.shared() {
+        return Ok(Line::Http2(shared));
+    }
     // Waiting for the connector is a part of connecting.
     let ready = poll_fn(|cx| connector.poll_ready(cx)).await;
     ready.map_err(UpstreamError::connect)?;
@@ -75,7 +79,9 @@ where
     let io = io.map_err(UpstreamError::connect)?;
     let connected = io.connected();
     if !origin.settings().http2 && !connected.is_negotiated_h2() {
-        let made = driven::open(io, connected.is_proxied(), origin).await;
+        // TLS is spoken with the server itself, at the end of a tunnel through the proxy.
+        let proxied = connected.is_proxied() && !origin.is_https();
+        let made = driven::open(io, proxied, origin).await;
         return made.map(Line::Http1).map_err(UpstreamError::queue);
     }
     // Another may have been made meanwhile.

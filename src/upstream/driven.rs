@@ -21,6 +21,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::{
+    backlog::Backlog,
     exchange::{After, Answer, Exchange, Flow, Progress, Unanswered},
     origin::Origin,
     relay::Relay,
@@ -44,6 +45,7 @@ pin_project! {
         #[pin]
         response: Option<F>,
         uploading: Uploading,
+        backlog: Backlog,
         relay: Arc<Relay>,
         // The relay.
         waker: Waker,
@@ -71,7 +73,8 @@ where
     B::Error: Into<BoxError>,
     T: Read + Write + Send + Unpin + 'static,
 {
-    let (sender, connection) = http1::handshake(io).await?;
+    let backlog = Backlog::default();
+    let (sender, connection) = http1::handshake(backlog.watch(io)).await?;
     let relay = Arc::new(Relay::default());
     Ok(Box::pin(Driven {
         connection: Some(connection.with_upgrades()),
@@ -79,6 +82,7 @@ where
         send: SendRequest::try_send_request,
         response: None,
         uploading: Uploading::default(),
+        backlog,
         waker: Waker::from(Arc::clone(&relay)),
         relay,
         origin: Arc::downgrade(origin),
@@ -111,7 +115,7 @@ where
             this.connection.set(None);
             return Progress::Ended;
         }
-        if this.sender.is_ready() && !*this.doubtful {
+        if this.sender.is_ready() && this.backlog.is_empty() && !*this.doubtful {
             Progress::Idle
         } else {
             Progress::Busy
@@ -173,7 +177,8 @@ where
         this.response.set(None);
         Poll::Ready(match answer {
             Ok(response) => {
-                let uploads = !this.uploading.is_over() && !*this.doubtful;
+                let sent = this.uploading.is_over() && this.backlog.is_empty();
+                let uploads = !sent && !*this.doubtful;
                 let after = match progress {
                     Progress::Ended => After::Ended,
                     Progress::Idle => After::Idle,

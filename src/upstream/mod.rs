@@ -27,6 +27,8 @@
 //! ```
 
 #[cfg(feature = "hyper")]
+mod backlog;
+#[cfg(feature = "hyper")]
 mod base;
 #[cfg(feature = "hyper")]
 mod body;

@@ -97,6 +97,10 @@ impl<B> Origin<B> {
         self.settings
     }
 
+    pub(super) fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
     pub(super) fn host(&self) -> &HeaderValue {
         &self.host
     }

@@ -134,7 +134,7 @@ impl PoolOptions {
     ///
     /// A connection that says it has [negotiated HTTP/2][h2] is used so. As long as none is there, each
     /// request makes its own, for the protocol is not known before. One that leads [to a proxy][proxied] is
-    /// told whole URIs.
+    /// told whole URIs, unless the upstream is `https`: it is reached through a tunnel then.
     ///
     /// [h2]: hyper_util::client::legacy::connect::Connected::negotiated_h2
     /// [proxied]: hyper_util::client::legacy::connect::Connected::proxy

@@ -195,3 +195,18 @@ async fn tried_peer_that_is_not_ready_does_not_hide_who_of_the_others_was_tried_
     let peers = attempts.map(|tried| tried.peer().unwrap().to_string());
     assert_eq!(peers.collect::<Vec<_>>().join(" "), "a b c b c b c");
 }
+
+#[tokio::test(start_paused = true)]
+async fn last_peer_that_leaves_while_it_is_waited_for_leaves_the_request_waiting_for_another() {
+    for trail in [None, Some(Trail::new())] {
+        let (a, open) = gate("a", false);
+        let (balance, handle) = Balance::with_handle([a]);
+        let mut sending = Box::pin(send_on(&balance, trail.as_ref()));
+        assert!(futures_util::poll!(&mut sending).is_pending());
+        assert!(handle.remove("a"));
+        open.open();
+        assert!(futures_util::poll!(&mut sending).is_pending());
+        handle.insert(well("b"));
+        assert_eq!(sending.await.unwrap(), "b");
+    }
+}

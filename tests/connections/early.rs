@@ -148,3 +148,26 @@ async fn connection_that_is_upgraded_is_handed_over() {
         server.accept().await.answer().await
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn upload_that_hyper_has_taken_is_written_although_the_response_was_read() {
+    for idle_timeout in [90, 0].map(Duration::from_secs) {
+        let (upstream, mut ends) = wired(PoolOptions::new().idle_timeout(idle_timeout));
+        // More than a wire holds.
+        let large = || Full::from(vec![b'x'; 4 * CHUNK]);
+        let body = large().map_err(|never| match never {}).boxed();
+        let begun = tokio::time::Instant::now();
+        let (_, mut end) = tokio::join!(read(&upstream, post(body)), async {
+            let mut end = ends.accept().await;
+            end.answer().await;
+            end
+        });
+        let mut sent = vec![0; 4 * CHUNK];
+        in_time(end.0.read_exact(&mut sent)).await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+        if !idle_timeout.is_zero() {
+            settle().await;
+            tokio::join!(read(&upstream, get()), end.answer());
+        }
+    }
+}

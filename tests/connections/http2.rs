@@ -139,6 +139,22 @@ async fn request_that_is_dropped_while_it_connects_leaves_the_others_theirs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn request_that_begins_to_wait_when_the_connection_is_there_takes_it() {
+    let (mut upstream, mut ends) = wired(http2());
+    let [first, second] = [(); 2].map(|()| upstream.call(get()));
+    let served = tokio::spawn(async move {
+        let connection = handshake(&mut ends).await;
+        let served = serve(connection).await.len();
+        (served, ends.count())
+    });
+    for sent in [first, second] {
+        assert_eq!(in_time(sent).await.unwrap().status(), 200);
+    }
+    drop(upstream);
+    assert_eq!(in_time(served).await.unwrap(), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn failure_to_connect_is_that_of_all_who_wait_and_of_nobody_after() {
     let connects = Arc::<AtomicUsize>::default();
     let count = Arc::clone(&connects);

@@ -232,17 +232,23 @@ async fn so_many_connections_as_requests_at_once_and_no_more() {
 
 #[tokio::test(start_paused = true)]
 async fn proxy_is_told_the_whole_uri_and_an_origin_is_not() {
-    let says: [fn(Connected) -> Connected; 2] = [|it| it.proxy(true), |it| it];
-    let lines = [
-        "GET http://upstream.test:8080/a?b HTTP/1.1",
-        "GET /a?b HTTP/1.1",
+    let proxied: fn(Connected) -> Connected = |it| it.proxy(true);
+    let cases = [
+        (
+            "http",
+            proxied,
+            "GET http://upstream.test:8080/a?b HTTP/1.1",
+        ),
+        // TLS is spoken with the origin, at the end of a tunnel.
+        ("https", proxied, "GET /a?b HTTP/1.1"),
+        ("http", |it| it, "GET /a?b HTTP/1.1"),
     ];
-    for (says, line) in says.into_iter().zip(lines) {
+    for (scheme, says, line) in cases {
         let (wires, mut ends) = wires(says);
         let pool = PoolOptions::new().build_with(wires);
-        let upstream = pool.upstream("http://upstream.test:8080").unwrap();
+        let upstream = pool.upstream(&format!("{scheme}://upstream.test:8080"));
         let request = Request::get("/a?b").body(full("")).unwrap();
-        let (_, head) = tokio::join!(read(&upstream, request), async {
+        let (_, head) = tokio::join!(read(upstream.as_ref().unwrap(), request), async {
             ends.accept().await.answer().await
         });
         assert!(head.starts_with(line), "{head}");
