@@ -15,7 +15,8 @@ use hyper::rt::{Sleep, Timer};
 /// the runtime and take it back costs some 1,500 instructions a request; here a connection has one, which runs on from
 /// request to request: when it goes off, and nothing is over yet, it is set anew.
 ///
-/// It serves one connection, which has one such sleep at a time.
+/// It serves one connection, which has one such sleep at a time, and one timeout for all heads: a deadline that is sooner than
+/// the one before it would be late.
 #[derive(Clone, Default)]
 pub(crate) struct HeadTimer {
     kept: Kept,
