@@ -134,10 +134,6 @@ async fn peers_time_begins_at_once_over_a_pooled_connection() {
     let layer = layer().per_try_timeout(200 * MS);
     let response = send(layer.clone(), upstream.clone()).await.unwrap();
     response.into_body().collect().await.unwrap();
-    // The connection goes back into the pool a few turns of its own task later.
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
     let error = send(layer, upstream).await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Timeout);
     let connections: Vec<_> = peer.seen().iter().map(|seen| seen.connection).collect();

@@ -1,8 +1,11 @@
 //! Connections that requests share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    future::poll_fn,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use futures_util::future::join_all;
@@ -24,6 +27,24 @@ async fn handshake(ends: &mut Ends) -> Handshaken {
     in_time(server::handshake(ends.accept().await.0))
         .await
         .unwrap()
+}
+
+/// Writes what there is, and lets nobody else have a turn.
+async fn flush(connection: &mut Handshaken) {
+    let flushed = poll_fn(|cx| {
+        let _ = connection.poll_closed(cx);
+        Poll::Ready(())
+    });
+    flushed.await;
+}
+
+/// Answers a request on a connection of its own; its method.
+async fn serve_one(ends: &mut Ends) -> http::Method {
+    let mut connection = handshake(ends).await;
+    let (request, mut respond) = in_time(connection.accept()).await.unwrap().unwrap();
+    respond.send_response(Response::new(()), true).unwrap();
+    while in_time(connection.accept()).await.is_some() {}
+    request.method().clone()
 }
 
 /// Answers requests until the connection ends; their URIs.
@@ -111,6 +132,50 @@ async fn connection_that_goes_away_or_ends_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn request_that_a_connection_hands_back_as_it_ends_goes_on_another() {
+    let (upstream, mut ends) = wired(http2());
+    let serve = async {
+        let mut connection = handshake(&mut ends).await;
+        let (_, mut respond) = in_time(connection.accept()).await.unwrap().unwrap();
+        respond.send_response(Response::new(()), true).unwrap();
+        connection
+    };
+    let mut asked = Box::pin(read(&upstream, get()));
+    let mut connection = tokio::select! {
+        connection = serve => connection,
+        _ = &mut asked => unreachable!("nobody answers"),
+    };
+    tokio::select! {
+        _ = asked => {}
+        _ = connection.accept() => unreachable!("nobody asks"),
+    }
+    connection.abrupt_shutdown(Reason::NO_ERROR);
+    flush(&mut connection).await;
+    drop(connection);
+    // Its end is on the way, and nobody has seen it.
+    let served = tokio::spawn(async move { serve_one(&mut ends).await });
+    read(&upstream, post(full("once"))).await;
+    drop(upstream);
+    assert_eq!(in_time(served).await.unwrap(), "POST");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_used_is_not_idle() {
+    let (upstream, mut ends) = wired(http2().idle_timeout(Duration::from_secs(9)));
+    let served = tokio::spawn(async move {
+        let connection = handshake(&mut ends).await;
+        let served = serve(connection).await.len();
+        (served, ends.count())
+    });
+    for _ in 0..9 {
+        read(&upstream, get()).await;
+        sleep(Duration::from_secs(5)).await;
+    }
+    drop(upstream);
+    assert_eq!(in_time(served).await.unwrap(), (9, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn request_that_is_dropped_while_it_connects_leaves_the_others_theirs() {
     let (wires, mut ends) = wires(|it| it);
     let (gate, connects) = (Arc::new(Semaphore::new(0)), Arc::<AtomicUsize>::default());
@@ -193,11 +258,11 @@ async fn preface_that_cannot_be_written_is_no_connection() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_connection_is_closed_and_one_with_a_stream_is_not() {
-    let (upstream, mut ends) = wired(http2());
+    let (upstream, mut ends) = wired(http2().idle_timeout(Duration::from_secs(9)));
     let ask = async {
         let response = send(&upstream, get()).await.unwrap();
         // A long answer, and nobody asks for another.
-        sleep(Duration::from_secs(200)).await;
+        sleep(Duration::from_secs(40)).await;
         let body = in_time(response.into_body().collect()).await;
         assert_eq!(body.unwrap().to_bytes(), "late");
     };
@@ -207,7 +272,7 @@ async fn idle_connection_is_closed_and_one_with_a_stream_is_not() {
         let mut stream = respond.send_response(Response::new(()), false).unwrap();
         tokio::select! {
             _ = connection.accept() => unreachable!("it has a stream"),
-            () = sleep(Duration::from_secs(150)) => {}
+            () = sleep(Duration::from_secs(30)) => {}
         }
         stream.send_data("late".into(), true).unwrap();
         // It ends with its last stream.

@@ -59,15 +59,15 @@ async fn idle_connection_is_closed_when_its_time_is_over_and_not_before() {
 
 #[tokio::test(start_paused = true)]
 async fn connection_in_use_is_not_idle() {
-    let (upstream, mut ends) = wired(PoolOptions::new());
+    let (upstream, mut ends) = wired(PoolOptions::new().idle_timeout(9 * SECOND));
     let mut end = served(&upstream, &mut ends).await;
     let (response, ()) = tokio::join!(send(&upstream, get()), async {
         end.head().await;
-        sleep(300 * SECOND).await;
+        sleep(30 * SECOND).await;
         end.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
             .await;
     });
-    sleep(300 * SECOND).await;
+    sleep(30 * SECOND).await;
     end.write("ok").await;
     let body = response.unwrap().into_body().collect().await;
     assert_eq!(body.unwrap().to_bytes(), "ok");
