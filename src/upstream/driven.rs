@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use hyper::{
     body::Incoming,
@@ -57,6 +57,9 @@ pin_project! {
         // is still in the queue and, before 1.12, also later if it could not take it out at once. What it
         // then says of the end of the exchange is no proof.
         doubtful: bool,
+        // Whether the upstream answered in HTTP/1.0. hyper then writes the next request in HTTP/1.0 too, which
+        // has no chunks: a body of unknown length would be left out, and the request sent without.
+        old: bool,
         idle_since: Option<Instant>,
     }
 }
@@ -89,6 +92,7 @@ where
         proxied,
         reused: false,
         doubtful: false,
+        old: false,
         idle_since: None,
     }))
 }
@@ -136,6 +140,9 @@ where
 
     fn release(mut self: Pin<Box<Self>>) {
         let this = self.as_mut().project();
+        if *this.old {
+            return;
+        }
         *this.reused = true;
         *this.idle_since = None;
         if let Some(origin) = self.origin.upgrade() {
@@ -177,6 +184,7 @@ where
         this.response.set(None);
         Poll::Ready(match answer {
             Ok(response) => {
+                *this.old = response.version() == Version::HTTP_10;
                 let sent = this.uploading.is_over() && this.backlog.is_empty();
                 let uploads = !sent && !*this.doubtful;
                 let after = match progress {

@@ -14,7 +14,6 @@ async fn requests_one_after_the_other_share_a_connection() {
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
         "HTTP/1.1 204 No Content\r\n\r\n",
         "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
-        "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok",
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
     ];
     let serve = async {
@@ -64,6 +63,8 @@ async fn connection_that_must_not_be_reused_is_closed() {
     let answers = [
         "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok",
         "HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
+        // What follows would be in HTTP/1.0, which has no chunks: an upload would be lost.
+        "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok",
     ];
     for answer in answers {
         let server = Server::bind().await;
