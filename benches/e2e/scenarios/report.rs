@@ -1,11 +1,20 @@
 //! A scenario's table.
 
-use super::{burst::Burst, rounds::Measured, scenario::Scenario};
+use super::{burst::Burst, scenario::Scenario};
 use crate::{
     measuring::Clock,
     statistics::{median, quantile},
     table::{Table, failed},
 };
+
+/// What came of one system.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) name: &'static str,
+    pub(super) bursts: Vec<Burst>,
+    /// In MiB.
+    pub(super) peak_memory: f64,
+}
 
 pub(super) fn print(scenario: &Scenario, measured: &[Measured]) {
     println!("\n{}: {}", scenario.name, scenario.tells);

@@ -15,14 +15,6 @@ use crate::{
 };
 
 /// The bursts of one system, one for each round.
-#[derive(Debug)]
-pub(super) struct Measured {
-    pub(super) name: &'static str,
-    pub(super) bursts: Vec<Burst>,
-    /// In MiB.
-    pub(super) peak_memory: f64,
-}
-
 /// Runs a scenario with all systems that take part, and prints what has come out.
 pub(super) fn run(
     scenario: &Scenario,
@@ -53,7 +45,7 @@ pub(super) fn run(
     }
     let mut measured = Vec::new();
     for (proxy, bursts) in proxies.iter().zip(bursts) {
-        measured.push(Measured {
+        measured.push(report::Measured {
             name: proxy.name,
             bursts,
             peak_memory: peak_memory(proxy.pid())?,
