@@ -52,11 +52,16 @@ fn main() -> ExitCode {
         wanted.is_none_or(|name| name == shape.name)
     };
     let shapes: Vec<_> = REQUESTS.iter().filter(named).collect();
-    if shapes.is_empty() {
+    let wanted = |stack: &&str| {
+        let start = args.stack.as_deref();
+        start.is_none_or(|start| stack.starts_with(start))
+    };
+    let stacks: Vec<_> = STACKS.into_iter().filter(wanted).collect();
+    if shapes.is_empty() || stacks.is_empty() {
         return usage();
     }
     for shape in shapes {
-        table(shape, &args);
+        table(shape, &stacks, args.counts);
     }
     ExitCode::SUCCESS
 }
@@ -65,30 +70,24 @@ fn usage() -> ExitCode {
     let names: Vec<_> = REQUESTS.iter().map(|shape| shape.name).collect();
     eprintln!("usage: overhead [--counts] [--request NAME] [STACK]");
     eprintln!("requests: {}", names.join(", "));
+    eprintln!("stacks, by how they begin: {}", STACKS.join("; "));
     ExitCode::FAILURE
 }
 
-fn table(shape: &Shape, args: &Args) {
-    let wanted = |stack: &&str| {
-        let named = args.stack.as_deref();
-        named.is_none_or(|start| stack.starts_with(start))
-    };
-    let stacks: Vec<_> = [BARE]
-        .into_iter()
-        .chain(STACKS.into_iter().filter(wanted))
-        .collect();
+fn table(shape: &Shape, stacks: &[&str], counted: bool) {
+    let stacks = [&[BARE], stacks].concat();
     let times = rounds::medians(&stacks, shape);
     println!("\n{}: {}", shape.name, shape.what);
     println!(
         "{:44} {:>10} {:>12} {:>13}",
         "above the bare service", "ns", "allocations", "instructions"
     );
-    let counts = |stack: &str| args.counts.then(|| Counts::of(stack, shape)).flatten();
+    let counts = |stack: &str| counted.then(|| Counts::of(stack, shape)).flatten();
     let bare = counts(BARE);
     for (stack, time) in stacks.into_iter().zip(times).skip(1) {
-        let counted = counts(stack);
+        let counts = counts(stack);
         let above = |of: fn(&Counts) -> i64| {
-            let of = counted.as_ref().map(of).zip(bare.as_ref().map(of));
+            let of = counts.as_ref().map(of).zip(bare.as_ref().map(of));
             of.map_or("-".to_owned(), |(stack, bare)| (stack - bare).to_string())
         };
         let allocations = above(|counts| counts.allocations);

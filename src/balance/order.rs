@@ -40,6 +40,17 @@ where
 pub(super) type Call<S, B> =
     fn(&mut S, Request<B>, Option<Trail>) -> <S as Service<Request<B>>>::Future;
 
+/// Who knows the peers, and how one is chosen and called.
+struct Way<'a, S, B>
+where
+    S: Service<Request<B>>,
+{
+    set: &'a Arc<Set<S>>,
+    settings: &'a Arc<Settings>,
+    freedom: Freedom,
+    call: Call<S, B>,
+}
+
 pin_project! {
     /// What has become of an order.
     #[project = StateProj]
@@ -86,18 +97,27 @@ where
         settings: &Arc<Settings>,
         call: Call<S, B>,
     ) -> State<S, S::Future, B> {
-        // It is asked once: later, the peer that is waited for would look like another balancer's choice.
-        let freedom = trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom);
-        Self::look(request, (trail, freedom), set, settings, call)
+        let way = Way {
+            set,
+            settings,
+            // It is asked once: later, the peer that is waited for would look like another balancer's choice.
+            freedom: trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom),
+            call,
+        };
+        Self::look(request, trail, &way)
     }
 
     fn look(
         request: Request<B>,
-        (trail, freedom): (Option<Trail>, Freedom),
-        set: &Arc<Set<S>>,
-        settings: &Arc<Settings>,
-        call: Call<S, B>,
+        trail: Option<Trail>,
+        way: &Way<'_, S, B>,
     ) -> State<S, S::Future, B> {
+        let Way {
+            set,
+            settings,
+            freedom,
+            call,
+        } = *way;
         let kept = |request, trail| Self {
             request,
             trail,
@@ -126,10 +146,7 @@ where
         // the future looks again.
         let mut look = Context::from_waker(Waker::noop());
         match first.service.poll_ready(&mut look) {
-            Poll::Ready(readied) => {
-                let trail = (trail, freedom);
-                send(request, trail, set, settings, call, first, readied)
-            }
+            Poll::Ready(readied) => send(request, trail, way, first, readied),
             Poll::Pending => State::Readying {
                 order: Box::new(kept(request, trail)),
                 readying: Box::new(Readying::new(first)),
@@ -158,17 +175,17 @@ where
         if let Some(trail) = &self.trail {
             trail.arrived();
         }
-        if occupied {
-            Self::look(
-                self.request,
-                (self.trail, self.freedom),
-                &self.set,
-                &self.settings,
-                self.call,
-            )
-        } else {
-            State::finished(NoPeer::exhausted())
+        if !occupied {
+            return State::finished(NoPeer::exhausted());
         }
+        let (set, settings) = (self.set, self.settings);
+        let way = Way {
+            set: &set,
+            settings: &settings,
+            freedom: self.freedom,
+            call: self.call,
+        };
+        Self::look(self.request, self.trail, &way)
     }
 
     fn choose(&self, passed: &[Peer], down_to: Level) -> Result<Chosen<S>, Nobody> {
@@ -209,24 +226,21 @@ where
         chosen: Chosen<S>,
         readied: Result<(), S::Error>,
     ) -> State<S, S::Future, B> {
-        send(
-            self.request,
-            (self.trail, self.freedom),
-            &self.set,
-            &self.settings,
-            self.call,
-            chosen,
-            readied,
-        )
+        let (set, settings) = (self.set, self.settings);
+        let way = Way {
+            set: &set,
+            settings: &settings,
+            freedom: self.freedom,
+            call: self.call,
+        };
+        send(self.request, self.trail, &way, chosen, readied)
     }
 }
 
 fn send<S, B>(
     request: Request<B>,
-    (trail, freedom): (Option<Trail>, Freedom),
-    set: &Arc<Set<S>>,
-    settings: &Arc<Settings>,
-    call: Call<S, B>,
+    trail: Option<Trail>,
+    way: &Way<'_, S, B>,
     chosen: Chosen<S>,
     readied: Result<(), S::Error>,
 ) -> State<S, S::Future, B>
@@ -243,11 +257,11 @@ where
     } = chosen;
     if !standing.begin() {
         // It has left the set since it was chosen.
-        return Order::look(request, (trail, freedom), set, settings, call);
+        return Order::look(request, trail, way);
     }
-    let mut exchange = Exchange::begun(standing, Arc::clone(settings), probe, at);
+    let mut exchange = Exchange::begun(standing, Arc::clone(way.settings), probe, at);
     if let Some(trail) = &trail {
-        if !exchange.follow(trail.clone(), set) {
+        if !exchange.follow(trail.clone(), way.set) {
             return State::finished(NoPeer::exhausted());
         }
     }
@@ -257,7 +271,7 @@ where
         return State::finished(NotSent::new(error));
     }
     State::Calling {
-        future: call(&mut service, request, trail),
+        future: (way.call)(&mut service, request, trail),
         exchange: Some(exchange),
     }
 }

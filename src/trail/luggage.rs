@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     ops::Deref,
     sync::{Arc, Mutex},
 };
@@ -23,7 +22,6 @@ impl<L> Shared<L> {
 }
 
 /// Bytes that were packed when a trail began.
-#[derive(Clone)]
 pub(crate) struct Luggage {
     shared: Arc<Shared<[u8]>>,
     length: usize,
@@ -63,13 +61,5 @@ impl Deref for Luggage {
 
     fn deref(&self) -> &[u8] {
         self.shared.luggage.get(..self.length).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Luggage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Luggage")
-            .field("length", &self.length)
-            .finish_non_exhaustive()
     }
 }

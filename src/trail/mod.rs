@@ -23,6 +23,8 @@
 
 mod ended;
 mod follow;
+#[cfg(feature = "balance")]
+mod freedom;
 mod luggage;
 mod no_peer;
 mod peer;
@@ -40,6 +42,8 @@ use std::{
 use http::Extensions;
 use tokio::time::Instant;
 
+#[cfg(feature = "balance")]
+pub(crate) use self::freedom::Freedom;
 pub use self::{
     ended::Ended,
     follow::{Directly, Follow, InExtensions, Told},
@@ -66,25 +70,6 @@ pub struct Trail {
     attempt: u32,
     /// Whether its attempts have a per-try timeout.
     timed: bool,
-}
-
-/// How free a balancer is to choose.
-#[cfg(feature = "balance")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Freedom {
-    /// Whether another balancer has chosen this one.
-    pub(crate) inner: bool,
-    /// Whether nothing is known that could keep the attempt from any peer.
-    pub(crate) fresh: bool,
-}
-
-#[cfg(feature = "balance")]
-impl Freedom {
-    /// Of a request that nobody keeps account of.
-    pub(crate) const TOTAL: Self = Self {
-        inner: false,
-        fresh: true,
-    };
 }
 
 impl Trail {

@@ -59,7 +59,7 @@ pin_project! {
         doubtful: bool,
         // Whether the upstream answered in HTTP/1.0. hyper then writes the next request in HTTP/1.0 too, which
         // has no chunks: a body of unknown length would be left out, and the request sent without.
-        old: bool,
+        http10: bool,
         idle_since: Option<Instant>,
     }
 }
@@ -92,7 +92,7 @@ where
         proxied,
         reused: false,
         doubtful: false,
-        old: false,
+        http10: false,
         idle_since: None,
     }))
 }
@@ -140,7 +140,7 @@ where
 
     fn release(mut self: Pin<Box<Self>>) {
         let this = self.as_mut().project();
-        if *this.old {
+        if *this.http10 {
             return;
         }
         *this.reused = true;
@@ -184,7 +184,7 @@ where
         this.response.set(None);
         Poll::Ready(match answer {
             Ok(response) => {
-                *this.old = response.version() == Version::HTTP_10;
+                *this.http10 = response.version() == Version::HTTP_10;
                 let sent = this.uploading.is_over() && this.backlog.is_empty();
                 let uploads = !sent && !*this.doubtful;
                 let after = match progress {
