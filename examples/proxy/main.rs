@@ -11,6 +11,7 @@
 mod admin;
 mod args;
 mod demo;
+mod ending;
 mod peers;
 mod server;
 mod settings;

@@ -1,40 +1,43 @@
 //! The proxy's side towards its clients.
 
 use std::{
+    cell::RefCell,
     net::{IpAddr, SocketAddr},
     pin::pin,
     time::Duration,
 };
 
 use http::{HeaderName, HeaderValue, Request};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::Service as HyperService};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
-use tokio::net::{TcpListener, TcpStream};
-use tower::Service;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use tower::{BoxError, Service};
 
-use super::{Proxy, timer::HeadTimer};
+use super::{Proxy, ending::drive, timer::HeadTimer};
 
 /// Serves HTTP/1 and h2c until it is interrupted or told to end, then finishes what is in flight.
 pub(crate) async fn serve(listener: TcpListener, proxy: Proxy) {
-    let graceful = GracefulShutdown::new();
+    // Each connection has a receiver until it is closed.
+    let end = watch::Sender::new(());
     let mut interrupted = pin!(interrupted());
     loop {
         tokio::select! {
             (stream, client) = accept(&listener) => {
-                connection(stream, client.ip(), proxy.clone(), &graceful);
+                connection(stream, client.ip(), proxy.clone(), end.subscribe());
             }
             _ = &mut interrupted => break,
         }
     }
     drop(listener);
+    end.send_replace(());
     let patience = Duration::from_secs(10);
-    if tokio::time::timeout(patience, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(patience, end.closed()).await.is_err() {
         tracing::warn!("connections were still open after {patience:?}");
     }
 }
@@ -78,19 +81,56 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// clients; hyper does from 96 KiB on.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &GracefulShutdown) {
+/// What a connection in HTTP/2 begins with. No method of HTTP/1 is called so.
+const PREFACE: &[u8] = b"PRI";
+
+fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, end: watch::Receiver<()>) {
     // Without it, small writes wait for the peer's delayed acknowledgements.
     let _ = stream.set_nodelay(true);
     // Written once for all requests of a connection: to write it is dear.
     let client = HeaderValue::try_from(client.to_string()).ok();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        if let Some(client) = &client {
-            let name = HeaderName::from_static("x-forwarded-for");
-            request.headers_mut().append(name, client.clone());
+    let proxy = RefCell::new(proxy);
+    let service = Relayed { proxy, client };
+    tokio::spawn(async move {
+        // The server's own timeouts begin when it knows which version is spoken.
+        let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await;
+        if !matches!(first, Ok(Ok(()))) {
+            return;
         }
-        // A gateway over a balancer is always ready.
-        proxy.clone().call(request)
+        let mut start = [0; PREFACE.len()];
+        let peeked = stream.peek(&mut start).await.unwrap_or_default();
+        let served = if PREFACE.starts_with(&start[..peeked]) {
+            serve_http2(stream, service, end).await
+        } else {
+            serve_http1(stream, service, end).await
+        };
+        if let Err(error) = served {
+            tracing::debug!(error, "connection ended");
+        }
     });
+}
+
+/// HTTP/1 alone: to be prepared for HTTP/2 as well costs each request 500 instructions.
+async fn serve_http1(
+    stream: TcpStream,
+    service: Relayed,
+    end: watch::Receiver<()>,
+) -> Result<(), BoxError> {
+    let connection = http1::Builder::new()
+        .timer(HeadTimer::default())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    drive(connection, |connection| connection.graceful_shutdown(), end).await
+}
+
+/// HTTP/2, or what begins like it.
+async fn serve_http2(
+    stream: TcpStream,
+    service: Relayed,
+    end: watch::Receiver<()>,
+) -> Result<(), BoxError> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -101,16 +141,28 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, graceful: &Gracef
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(30));
-    let watcher = graceful.watcher();
-    tokio::spawn(async move {
-        // The server's own timeouts begin when it knows which version is spoken.
-        let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await;
-        if !matches!(first, Ok(Ok(()))) {
-            return;
+    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    drive(connection, |connection| connection.graceful_shutdown(), end).await
+}
+
+/// The proxy, for one client.
+struct Relayed {
+    /// A connection's requests come one after the other.
+    proxy: RefCell<Proxy>,
+    client: Option<HeaderValue>,
+}
+
+impl HyperService<Request<Incoming>> for Relayed {
+    type Response = <Proxy as Service<Request<Incoming>>>::Response;
+    type Error = <Proxy as Service<Request<Incoming>>>::Error;
+    type Future = <Proxy as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(client) = &self.client {
+            let name = HeaderName::from_static("x-forwarded-for");
+            request.headers_mut().append(name, client.clone());
         }
-        let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(error, "connection ended");
-        }
-    });
+        // A gateway over a balancer is always ready.
+        self.proxy.borrow_mut().call(request)
+    }
 }
