@@ -22,6 +22,9 @@ impl<B> Default for After<B> {
 impl<B> Drop for After<B> {
     /// Wakes even when the source panics: nobody else would.
     fn drop(&mut self) {
-        self.wake.drain(..).for_each(Waker::wake);
+        // Mostly there is nobody: to drain nothing costs 70 instructions, ten times for each request.
+        if !self.wake.is_empty() {
+            self.wake.drain(..).for_each(Waker::wake);
+        }
     }
 }

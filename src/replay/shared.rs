@@ -61,29 +61,40 @@ impl<B> Shared<B> {
     }
 
     pub(super) fn check(&self) -> Result<(), Unreplayable> {
-        self.with(|state, _| state.check())
+        self.look(State::check)
     }
 
     pub(super) fn bytes_held(&self) -> u64 {
-        self.with(|state, _| state.bytes_held())
+        self.look(State::bytes_held)
     }
 
     pub(super) fn has_source_failed(&self) -> bool {
-        self.with(|state, _| state.has_source_failed())
+        self.look(State::has_source_failed)
     }
 
     /// Whether a handle that was not revoked has read all that there is; it may have been dropped
     /// since, as a transport does when it is done with it.
     pub(super) fn is_sent_in_full(&self) -> bool {
-        self.with(|state, _| state.is_sent_in_full())
+        self.look(State::is_sent_in_full)
     }
 
     /// Since when the reader could have taken more; `None` while it waits for the source.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
-        self.with(|state, _| state.waiting_since())
+        self.look(State::waiting_since)
     }
 
-    /// The only way to the state. The lock is released before what comes after is dropped.
+    /// A look at the state, which leaves nothing for after it.
+    fn look<T>(&self, look: impl FnOnce(&State<B>) -> T) -> T {
+        match self.state.lock() {
+            Ok(state) => look(&state),
+            Err(poisoned) => {
+                drop(poisoned);
+                self.with(|state, _| look(state))
+            }
+        }
+    }
+
+    /// The only other way to the state. The lock is released before what comes after is dropped.
     ///
     /// A panic in the source leaves a source that cannot be polled again, and nothing else undone.
     fn with<T>(&self, work: impl FnOnce(&mut State<B>, &mut After<B>) -> T) -> T {
@@ -116,10 +127,10 @@ where
     }
 
     pub(super) fn size_hint(&self, id: ReaderId) -> SizeHint {
-        self.with(|state, _| state.size_hint(id))
+        self.look(|state| state.size_hint(id))
     }
 
     pub(super) fn is_end_stream(&self, id: ReaderId) -> bool {
-        self.with(|state, _| state.is_end_stream(id))
+        self.look(|state| state.is_end_stream(id))
     }
 }
