@@ -8,42 +8,48 @@ use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, request::Parts,
 };
 
-use crate::trail::{Luggage, Trail};
+use crate::trail::Trail;
 
 pub(crate) struct Head {
+    /// The current attempt's handle.
+    pub(crate) trail: Trail,
     method: Method,
     uri: Uri,
     version: Version,
     extensions: Extensions,
-    packed: Packed,
+    /// How long the fields are together, when they are packed one after the other.
+    length: usize,
+    /// The fields of a head that is too long for the trail to carry.
+    own: Option<Box<[u8]>>,
     names: usize,
 }
 
-/// The fields, one after the other.
-enum Packed {
-    Carried(Luggage),
-    /// Of a head that is too long to be carried.
-    Own(Vec<u8>),
-}
-
-/// One packed field: both lengths, then whether the value is sensitive, then name and value.
-const LENGTH: usize = size_of::<usize>();
-const PREFIX: usize = 2 * LENGTH + 1;
+/// One packed field: the length of the name, that of the value with whether it is sensitive in the topmost bit, then name
+/// and value.
+const PREFIX: usize = size_of::<u16>() + size_of::<u64>();
+const SENSITIVE: u64 = 1 << 63;
 
 impl Head {
     /// Remembers a head, and starts the trail that carries it; `timed` says whether the attempts have a per-try timeout.
-    pub(crate) fn take(parts: &Parts, timed: bool) -> (Self, Trail) {
-        let (trail, carried) = Trail::begin_with(timed, |room| pack(&parts.headers, room));
-        let packed = carried.map_or_else(|| Packed::Own(packed(&parts.headers)), Packed::Carried);
-        let head = Self {
+    pub(crate) fn take(parts: &Parts, timed: bool) -> Self {
+        let headers = &parts.headers;
+        let length = length(headers);
+        let (trail, carried) = Trail::begin_with(timed, length, |room| pack(headers, room));
+        let own = (!carried).then(|| {
+            let mut own = vec![0; length].into_boxed_slice();
+            pack(headers, &mut own);
+            own
+        });
+        Self {
+            trail,
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             version: parts.version,
             extensions: parts.extensions.clone(),
-            packed,
-            names: parts.headers.keys_len(),
-        };
-        (head, trail)
+            length,
+            own,
+            names: headers.keys_len(),
+        }
     }
 
     /// The head as it was taken.
@@ -96,63 +102,56 @@ impl Head {
     }
 
     fn packed(&self) -> &[u8] {
-        match &self.packed {
-            Packed::Carried(luggage) => luggage,
-            Packed::Own(packed) => packed,
+        match &self.own {
+            Some(own) => own,
+            None => self.trail.luggage().get(..self.length).unwrap_or_default(),
         }
     }
 }
 
-/// Packs fields into as much room as there is, and returns how much they took; `None` where it is too little.
-fn pack(headers: &HeaderMap, room: &mut [u8]) -> Option<usize> {
-    let most = room.len();
-    let mut left = room;
+/// How much room fields take when they are packed.
+fn length(headers: &HeaderMap) -> usize {
+    let fields = headers.iter();
+    fields
+        .map(|(name, value)| PREFIX + name.as_str().len() + value.len())
+        .sum()
+}
+
+/// Packs fields into room for just them.
+fn pack(headers: &HeaderMap, mut room: &mut [u8]) {
     for (name, value) in headers {
         let (name, bytes) = (name.as_str().as_bytes(), value.as_bytes());
-        let (prefix, rest) = left.split_first_chunk_mut::<PREFIX>()?;
-        let (room, rest) = rest.split_at_mut_checked(name.len() + bytes.len())?;
-        *prefix = describe(name, value);
-        let (name_room, value_room) = room.split_at_mut(name.len());
-        name_room.copy_from_slice(name);
-        value_room.copy_from_slice(bytes);
-        left = rest;
+        // A name has at most 65,535 bytes.
+        let name_length = u16::try_from(name.len()).unwrap_or(u16::MAX);
+        let sensitive = if value.is_sensitive() { SENSITIVE } else { 0 };
+        room = put(room, &name_length.to_ne_bytes());
+        room = put(room, &(bytes.len() as u64 | sensitive).to_ne_bytes());
+        room = put(room, name);
+        room = put(room, bytes);
     }
-    Some(most - left.len())
 }
 
-/// The same, in room of its own.
-fn packed(headers: &HeaderMap) -> Vec<u8> {
-    let mut packed = Vec::new();
-    for (name, value) in headers {
-        let name = name.as_str().as_bytes();
-        packed.extend_from_slice(&describe(name, value));
-        packed.extend_from_slice(name);
-        packed.extend_from_slice(value.as_bytes());
-    }
-    packed
-}
-
-fn describe(name: &[u8], value: &HeaderValue) -> [u8; PREFIX] {
-    let mut prefix = [0; PREFIX];
-    prefix[..LENGTH].copy_from_slice(&name.len().to_ne_bytes());
-    prefix[LENGTH..2 * LENGTH].copy_from_slice(&value.len().to_ne_bytes());
-    prefix[2 * LENGTH] = u8::from(value.is_sensitive());
-    prefix
+/// Puts bytes at the start of room that is there, and returns the rest.
+fn put<'a>(room: &'a mut [u8], bytes: &[u8]) -> &'a mut [u8] {
+    let (start, rest) = room.split_at_mut(bytes.len());
+    start.copy_from_slice(bytes);
+    rest
 }
 
 fn fields(packed: &[u8]) -> impl Iterator<Item = Field<'_>> {
     let mut rest = packed;
     std::iter::from_fn(move || {
-        let (name_length, tail) = rest.split_first_chunk::<LENGTH>()?;
-        let (value_length, tail) = tail.split_first_chunk::<LENGTH>()?;
-        let (sensitive, tail) = tail.split_first()?;
-        let (name, tail) = tail.split_at_checked(usize::from_ne_bytes(*name_length))?;
-        let (value, tail) = tail.split_at_checked(usize::from_ne_bytes(*value_length))?;
+        let (name_length, tail) = rest.split_first_chunk()?;
+        let (value_length, tail) = tail.split_first_chunk()?;
+        let value_length = u64::from_ne_bytes(*value_length);
+        let (name, tail) = tail.split_at_checked(u16::from_ne_bytes(*name_length).into())?;
+        let length = usize::try_from(value_length & !SENSITIVE).ok()?;
+        let (value, tail) = tail.split_at_checked(length)?;
         rest = tail;
         Some(Field {
             name,
             value,
-            sensitive: *sensitive == 1,
+            sensitive: value_length & SENSITIVE != 0,
         })
     })
 }
@@ -188,7 +187,7 @@ mod tests {
     #[test]
     fn restores_exactly_what_was_taken() {
         let parts = parts();
-        let (head, _) = Head::take(&parts, false);
+        let head = Head::take(&parts, false);
         for restored in [head.restore(), head.restore()] {
             assert_eq!(restored.method, parts.method);
             assert_eq!(restored.uri, parts.uri);
@@ -202,7 +201,7 @@ mod tests {
 
     #[test]
     fn finds_headers_without_regard_to_case() {
-        let (head, _) = Head::take(&parts(), false);
+        let head = Head::take(&parts(), false);
         assert_eq!(head.header("Accept"), Some(&b"a"[..]));
         assert_eq!(head.header("x-empty"), Some(&b""[..]));
         assert_eq!(head.header("x-none"), None);
@@ -217,13 +216,9 @@ mod tests {
                 let name = HeaderName::try_from(format!("x-field-{index}")).unwrap();
                 parts.headers.insert(name, HeaderValue::from(index));
             }
-            let (head, _) = Head::take(&parts, false);
+            let head = Head::take(&parts, false);
             assert_eq!(head.restore().headers, parts.headers, "{count}");
-            assert_eq!(
-                matches!(head.packed, Packed::Own(_)),
-                count > 200,
-                "{count}"
-            );
+            assert_eq!(head.own.is_some(), count > 200, "{count}");
         }
     }
 }

@@ -1,7 +1,6 @@
 use std::{
     fmt,
     marker::PhantomData,
-    mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -14,7 +13,7 @@ use crate::{
     BoxError, Error,
     failure::Stage,
     future::{Call, ResponseFuture},
-    limits::{Limits, MaxAttempts},
+    limits::Limits,
     policy::Policy,
     replay::ReplayBody,
     report::Report,
@@ -123,19 +122,9 @@ impl<S, P, H> Failover<S, P, H> {
         B::Error: Into<BoxError>,
         R: Body,
     {
-        let (mut parts, body) = request.into_parts();
-        let limits = &self.limits;
-        let max_attempts = MaxAttempts::take(&mut parts.extensions, limits);
         // The request's own policy: what it is asked, it may remember.
-        let mut policy = self.policy.clone();
-        if max_attempts != 1 && policy.may_retry(&parts) {
-            // The clone was not polled ready; it must not be the one that is called.
-            let clone = self.inner.clone();
-            let ready = mem::replace(&mut self.inner, clone);
-            ResponseFuture::repeatable(call, ready, policy, limits, max_attempts, parts, body)
-        } else {
-            ResponseFuture::once(call, &mut self.inner, limits, parts, body)
-        }
+        let policy = self.policy.clone();
+        ResponseFuture::begin(call, &mut self.inner, policy, &self.limits, request)
     }
 }
 

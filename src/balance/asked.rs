@@ -22,7 +22,7 @@ pub(super) enum Level {
 pub(super) struct Choice {
     pub(super) index: usize,
     pub(super) level: Level,
-    pub(super) probe: Option<Probe>,
+    pub(super) probe: Option<Box<Probe>>,
     /// When it was chosen, if somebody looked at the clock.
     pub(super) at: Option<Instant>,
 }

@@ -31,7 +31,7 @@ pub(super) struct Exchange {
     epoch: u32,
     began: Option<Instant>,
     /// It is the one that may show whether the peer is well; until it has.
-    probe: Option<Probe>,
+    probe: Option<Box<Probe>>,
     seen: Seen,
 }
 
@@ -50,7 +50,7 @@ impl Exchange {
     pub(super) fn begun(
         standing: Arc<Standing>,
         settings: Arc<Settings>,
-        probe: Option<Probe>,
+        probe: Option<Box<Probe>>,
         now: Option<Instant>,
     ) -> Self {
         Self {

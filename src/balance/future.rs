@@ -42,7 +42,6 @@ where
     /// For a request that has its trail, if any, in its extensions.
     pub(super) fn new(request: Request<B>, set: &Arc<Set<S>>, settings: &Arc<Settings>) -> Self {
         let trail = Trail::of(request.extensions()).cloned();
-        let call = |service: &mut S, request, _| service.call(request);
         Self {
             state: Order::place(request, trail, set, settings, call),
         }
@@ -58,13 +57,29 @@ where
     where
         S: Follow<Request<B>>,
     {
-        let call = |service: &mut S, request, trail| match trail {
-            Some(trail) => service.follow(request, trail),
-            None => service.call(request),
-        };
         Self {
-            state: Order::place(request, Some(trail), set, settings, call),
+            state: Order::place(request, Some(trail), set, settings, follow),
         }
+    }
+}
+
+// Closures would move the request once more.
+
+/// The trail is in the request's extensions.
+fn call<S, B>(service: &mut S, request: Request<B>, _trail: Option<Trail>) -> S::Future
+where
+    S: Service<Request<B>>,
+{
+    service.call(request)
+}
+
+fn follow<S, B>(service: &mut S, request: Request<B>, trail: Option<Trail>) -> S::Future
+where
+    S: Follow<Request<B>>,
+{
+    match trail {
+        Some(trail) => service.follow(request, trail),
+        None => service.call(request),
     }
 }
 
@@ -101,8 +116,17 @@ where
                     }
                 }
                 StateProj::Calling { future, exchange } => {
-                    let result = ready!(future.poll(cx)).map_err(Into::into);
-                    return Poll::Ready(settle(result, exchange.take()));
+                    let result = ready!(future.poll(cx));
+                    let mut exchange = exchange.take();
+                    return Poll::Ready(match result {
+                        Ok(response) => {
+                            if let Some(exchange) = &mut exchange {
+                                exchange.answered(&response);
+                            }
+                            Ok(response.map(|body| ResponseBody::new(body, exchange)))
+                        }
+                        Err(error) => Err(failed(error.into(), exchange)),
+                    });
                 }
                 StateProj::Finished { error } => {
                     let error = error.take();
@@ -117,28 +141,16 @@ fn is_exhausted(error: &BoxError) -> bool {
     error.downcast_ref() == Some(&NoPeer::exhausted())
 }
 
-/// Tells the exchange what came of the call, and lets a response's body carry it on.
-fn settle<R: Body>(
-    result: Result<Response<R>, BoxError>,
-    exchange: Option<Exchange>,
-) -> Result<Response<ResponseBody<R>>, BoxError> {
-    let Some(mut exchange) = exchange else {
-        return result.map(|response| response.map(|body| ResponseBody::new(body, None)));
-    };
-    match result {
-        Ok(response) => {
-            exchange.answered(&response);
-            Ok(response.map(|body| ResponseBody::new(body, Some(exchange))))
-        }
-        Err(error) => {
-            exchange.failed(&*error);
-            if is_exhausted(&error) && exchange.exhaust() {
-                // It was a balancer too; another pick may find another.
-                return Err(NoPeer::tried().into());
-            }
-            Err(error)
+/// Tells an exchange that the call failed, and returns what the caller is told.
+fn failed(error: BoxError, exchange: Option<Exchange>) -> BoxError {
+    if let Some(mut exchange) = exchange {
+        exchange.failed(&*error);
+        if is_exhausted(&error) && exchange.exhaust() {
+            // It was a balancer too; another pick may find another.
+            return NoPeer::tried().into();
         }
     }
+    error
 }
 
 impl<S, B> fmt::Debug for ResponseFuture<S, B>

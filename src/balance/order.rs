@@ -40,15 +40,16 @@ where
 pub(super) type Call<S, B> =
     fn(&mut S, Request<B>, Option<Trail>) -> <S as Service<Request<B>>>::Future;
 
-/// Who knows the peers, and how one is chosen and called.
-struct Way<'a, S, B>
-where
-    S: Service<Request<B>>,
-{
-    set: &'a Arc<Set<S>>,
-    settings: &'a Arc<Settings>,
-    freedom: Freedom,
-    call: Call<S, B>,
+/// What a look for a peer came to.
+enum Found<S> {
+    /// An endpoint that is ready, or that was waited for.
+    Endpoint(S, Exchange),
+    /// One that is to be waited for.
+    Busy(Chosen<S>),
+    /// There is no peer at all.
+    Nobody,
+    /// Nobody is to be called.
+    Error(BoxError),
 }
 
 pin_project! {
@@ -90,6 +91,8 @@ where
     S::Error: Into<BoxError>,
 {
     /// Looks for a peer, and calls it if it is ready: nearly always it is, and then nothing of the order is kept.
+    ///
+    /// To move a request copies 250 bytes: it is looked at where it is, and moved once.
     pub(super) fn place(
         request: Request<B>,
         trail: Option<Trail>,
@@ -97,28 +100,16 @@ where
         settings: &Arc<Settings>,
         call: Call<S, B>,
     ) -> State<S, S::Future, B> {
-        let way = Way {
-            set,
-            settings,
-            // It is asked once: later, the peer that is waited for would look like another balancer's choice.
-            freedom: trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom),
-            call,
-        };
-        Self::look(request, trail, &way)
-    }
-
-    fn look(
-        request: Request<B>,
-        trail: Option<Trail>,
-        way: &Way<'_, S, B>,
-    ) -> State<S, S::Future, B> {
-        let Way {
-            set,
-            settings,
-            freedom,
-            call,
-        } = *way;
-        let kept = |request, trail| Self {
+        // It is asked once: later, the peer that is waited for would look like another balancer's choice.
+        let freedom = trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom);
+        let found = look(&request, trail.as_ref(), set, settings, freedom);
+        if let Found::Endpoint(mut service, exchange) = found {
+            return State::Calling {
+                future: call(&mut service, request, trail),
+                exchange: Some(exchange),
+            };
+        }
+        let order = Self {
             request,
             trail,
             set: Arc::clone(set),
@@ -126,31 +117,22 @@ where
             freedom,
             call,
         };
-        let chosen = set.choose(&Asked {
-            settings,
-            request: &request,
-            trail: trail.as_ref(),
-            passed: &[],
-            freedom,
-            down_to: Level::Tried,
-        });
-        let mut first = match chosen {
-            Ok(first) => first,
-            // Another balancer that has chosen this one may have a peer elsewhere.
-            Err(Nobody::AtAll) if !freedom.inner && !settings.patience.is_zero() => {
-                return kept(request, trail).wait();
-            }
-            Err(_) => return State::finished(NoPeer::exhausted()),
-        };
-        // Most are ready at once, and the request need not be moved any more. Nobody is woken for this look: whoever polls
-        // the future looks again.
-        let mut look = Context::from_waker(Waker::noop());
-        match first.service.poll_ready(&mut look) {
-            Poll::Ready(readied) => send(request, trail, way, first, readied),
-            Poll::Pending => State::Readying {
-                order: Box::new(kept(request, trail)),
+        order.go_on(found)
+    }
+
+    /// Does what follows from a look.
+    fn go_on(self, found: Found<S>) -> State<S, S::Future, B> {
+        match found {
+            Found::Endpoint(mut service, exchange) => State::Calling {
+                future: (self.call)(&mut service, self.request, self.trail),
+                exchange: Some(exchange),
+            },
+            Found::Busy(first) => State::Readying {
+                order: Box::new(self),
                 readying: Box::new(Readying::new(first)),
             },
+            Found::Nobody => self.wait(),
+            Found::Error(error) => State::Finished { error: Some(error) },
         }
     }
 
@@ -178,14 +160,19 @@ where
         if !occupied {
             return State::finished(NoPeer::exhausted());
         }
-        let (set, settings) = (self.set, self.settings);
-        let way = Way {
-            set: &set,
-            settings: &settings,
-            freedom: self.freedom,
-            call: self.call,
-        };
-        Self::look(self.request, self.trail, &way)
+        let found = self.look();
+        self.go_on(found)
+    }
+
+    fn look(&self) -> Found<S> {
+        let trail = self.trail.as_ref();
+        look(
+            &self.request,
+            trail,
+            &self.set,
+            &self.settings,
+            self.freedom,
+        )
     }
 
     fn choose(&self, passed: &[Peer], down_to: Level) -> Result<Chosen<S>, Nobody> {
@@ -226,52 +213,88 @@ where
         chosen: Chosen<S>,
         readied: Result<(), S::Error>,
     ) -> State<S, S::Future, B> {
-        let (set, settings) = (self.set, self.settings);
-        let way = Way {
-            set: &set,
-            settings: &settings,
-            freedom: self.freedom,
-            call: self.call,
-        };
-        send(self.request, self.trail, &way, chosen, readied)
+        let trail = self.trail.as_ref();
+        let begun = begin(chosen, readied, trail, &self.set, &self.settings);
+        let found = begun.unwrap_or_else(|| self.look());
+        self.go_on(found)
     }
 }
 
-fn send<S, B>(
-    request: Request<B>,
-    trail: Option<Trail>,
-    way: &Way<'_, S, B>,
+/// Chooses a peer for a request, and sees whether its endpoint is ready.
+fn look<S, B>(
+    request: &Request<B>,
+    trail: Option<&Trail>,
+    set: &Arc<Set<S>>,
+    settings: &Arc<Settings>,
+    freedom: Freedom,
+) -> Found<S>
+where
+    S: Service<Request<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+{
+    loop {
+        let chosen = set.choose(&Asked {
+            settings,
+            request,
+            trail,
+            passed: &[],
+            freedom,
+            down_to: Level::Tried,
+        });
+        let mut first = match chosen {
+            Ok(first) => first,
+            // Another balancer that has chosen this one may have a peer elsewhere.
+            Err(Nobody::AtAll) if !freedom.inner && !settings.patience.is_zero() => {
+                return Found::Nobody;
+            }
+            Err(_) => return Found::Error(NoPeer::exhausted().into()),
+        };
+        // Most are ready at once. Nobody is woken for this look: whoever polls the future looks again.
+        let mut noop = Context::from_waker(Waker::noop());
+        let Poll::Ready(readied) = first.service.poll_ready(&mut noop) else {
+            return Found::Busy(first);
+        };
+        if let Some(found) = begin(first, readied, trail, set, settings) {
+            return found;
+        }
+    }
+}
+
+/// Begins an exchange with a chosen endpoint, which is ready, or failed to be. `None`: it has left the set since it was
+/// chosen.
+fn begin<S, B>(
     chosen: Chosen<S>,
     readied: Result<(), S::Error>,
-) -> State<S, S::Future, B>
+    trail: Option<&Trail>,
+    set: &Arc<Set<S>>,
+    settings: &Arc<Settings>,
+) -> Option<Found<S>>
 where
     S: Service<Request<B>> + Clone + Send + Sync + 'static,
     S::Error: Into<BoxError>,
 {
     let Chosen {
-        mut service,
+        service,
         standing,
         probe,
         at,
         ..
     } = chosen;
     if !standing.begin() {
-        // It has left the set since it was chosen.
-        return Order::look(request, trail, way);
+        return None;
     }
-    let mut exchange = Exchange::begun(standing, Arc::clone(way.settings), probe, at);
-    if let Some(trail) = &trail {
-        if !exchange.follow(trail.clone(), way.set) {
-            return State::finished(NoPeer::exhausted());
+    let mut exchange = Exchange::begun(standing, Arc::clone(settings), probe, at);
+    if let Some(trail) = trail {
+        if !exchange.follow(trail.clone(), set) {
+            return Some(Found::Error(NoPeer::exhausted().into()));
         }
     }
-    if let Err(error) = readied {
-        let error = error.into();
-        exchange.failed(&*error);
-        return State::finished(NotSent::new(error));
-    }
-    State::Calling {
-        future: (way.call)(&mut service, request, trail),
-        exchange: Some(exchange),
-    }
+    Some(match readied {
+        Ok(()) => Found::Endpoint(service, exchange),
+        Err(error) => {
+            let error = error.into();
+            exchange.failed(&*error);
+            Found::Error(NotSent::new(error).into())
+        }
+    })
 }

@@ -45,7 +45,7 @@ pub(super) struct Chosen<S> {
     pub(super) service: S,
     pub(super) standing: Arc<Standing>,
     pub(super) level: Level,
-    pub(super) probe: Option<Probe>,
+    pub(super) probe: Option<Box<Probe>>,
     /// When that was, if somebody looked at the clock.
     pub(super) at: Option<Instant>,
 }

@@ -53,7 +53,6 @@ where
     pub(super) service: S,
     pub(super) policy: P,
     pub(super) head: Head,
-    pub(super) trail: Trail,
     /// How often the attempt under way was refused by a tried peer.
     pub(super) refusals: u32,
     pub(super) max_attempts: u32,
@@ -129,7 +128,7 @@ where
         let (Some(repeat), Some(replay)) = (&self.repeat, &self.replay) else {
             return true;
         };
-        let (most, trail) = (repeat.max_attempts, &repeat.trail);
+        let (most, trail) = (repeat.max_attempts, &repeat.head.trail);
         let untried = trail.has_untried();
         let each_once = most == 0 && untried == Some(false);
         each_once
@@ -142,7 +141,7 @@ where
     }
 
     pub(super) fn trail(&self) -> Option<&Trail> {
-        let repeat = self.repeat.as_ref().map(|repeat| &repeat.trail);
+        let repeat = self.repeat.as_ref().map(|repeat| &repeat.head.trail);
         repeat.or(self.lone.as_ref())
     }
 
@@ -194,9 +193,7 @@ where
             return Err(Next::Done(self.offer.close()));
         };
         let mut parts = repeat.head.restore();
-        let attempt = self
-            .clock
-            .view(&self.limits, &repeat.head, &repeat.trail, replay);
+        let attempt = self.clock.view(&self.limits, &repeat.head, replay);
         let number = (attempt.number(), repeat.max_attempts);
         tell(&self.limits, &self.clock, number, &mut parts);
         repeat.policy.prepare(&attempt, &mut parts);
@@ -205,7 +202,7 @@ where
             replay.commit_when_read();
         }
         self.clock.call();
-        let (request, trail) = (Request::from_parts(parts, body), repeat.trail.clone());
+        let (request, trail) = (Request::from_parts(parts, body), repeat.head.trail.clone());
         Ok((repeat.call)(&mut repeat.service, request, trail))
     }
 }

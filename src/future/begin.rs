@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use http::{Request, Response, request::Parts};
 use http_body::Body;
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     BoxError,
     head::Head,
-    limits::{Alarm, Limits, Purse},
+    limits::{Alarm, Limits, MaxAttempts, Purse},
     policy::Policy,
     replay::{Replay, ReplayBody},
     trail::Trail,
@@ -32,8 +32,62 @@ where
     B::Error: Into<BoxError>,
     R: Body,
 {
+    /// Sends a request for the first time, through a service that is ready.
+    pub(crate) fn begin(
+        call: Call<S, B>,
+        inner: &mut S,
+        mut policy: P,
+        limits: &Arc<Limits>,
+        request: Request<B>,
+    ) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let max_attempts = MaxAttempts::take(&mut parts.extensions, limits);
+        if max_attempts == 1 || !policy.may_retry(&parts) {
+            return Self::once(call, inner, limits, parts, body);
+        }
+        // The clone was not polled ready; it must not be the one that is called.
+        let clone = inner.clone();
+        let mut service = mem::replace(inner, clone);
+        let clock = Clock::start(limits, &parts);
+        let (replay, body) = Replay::begin(body, || limits.keep());
+        let head = Head::take(&parts, limits.is_timed());
+        let state = if clock.is_over() {
+            State::Readying
+        } else {
+            if let Some(budget) = &limits.budget {
+                budget.deposit();
+            }
+            tell(limits, &clock, (1, max_attempts), &mut parts);
+            policy.prepare(&clock.view(limits, &head, &replay), &mut parts);
+            let trail = head.trail.clone();
+            State::Calling {
+                future: call(&mut service, Request::from_parts(parts, body), trail),
+            }
+        };
+        Self {
+            state,
+            attempts: Attempts {
+                limits: Arc::clone(limits),
+                clock,
+                replay: Some(replay),
+                repeat: Some(Repeat {
+                    call,
+                    service,
+                    policy,
+                    head,
+                    refusals: 0,
+                    max_attempts,
+                    purse: Purse::default(),
+                }),
+                lone: None,
+                offer: Offer::nothing(),
+            },
+            alarm: Alarm::unset(),
+        }
+    }
+
     /// Sends a request once: there is nothing to decide, and only the clock binds it.
-    pub(crate) fn once(
+    fn once(
         call: Call<S, B>,
         ready: &mut S,
         limits: &Arc<Limits>,
@@ -73,55 +127,6 @@ where
                 replay,
                 repeat: None,
                 lone,
-                offer: Offer::nothing(),
-            },
-            alarm: Alarm::unset(),
-        }
-    }
-
-    /// Sends a request for the first time, and remembers what it takes to send it again.
-    pub(crate) fn repeatable(
-        call: Call<S, B>,
-        mut ready: S,
-        mut policy: P,
-        limits: &Arc<Limits>,
-        max_attempts: u32,
-        mut parts: Parts,
-        body: B,
-    ) -> Self {
-        let clock = Clock::start(limits, &parts);
-        let (replay, body) = Replay::begin(body, || limits.keep());
-        let (head, trail) = Head::take(&parts, limits.is_timed());
-        let state = if clock.is_over() {
-            State::Readying
-        } else {
-            if let Some(budget) = &limits.budget {
-                budget.deposit();
-            }
-            tell(limits, &clock, (1, max_attempts), &mut parts);
-            policy.prepare(&clock.view(limits, &head, &trail, &replay), &mut parts);
-            let request = Request::from_parts(parts, body);
-            State::Calling {
-                future: call(&mut ready, request, trail.clone()),
-            }
-        };
-        Self {
-            state,
-            attempts: Attempts {
-                limits: Arc::clone(limits),
-                clock,
-                replay: Some(replay),
-                repeat: Some(Repeat {
-                    call,
-                    service: ready,
-                    policy,
-                    head,
-                    trail,
-                    refusals: 0,
-                    max_attempts,
-                    purse: Purse::default(),
-                }),
-                lone: None,
                 offer: Offer::nothing(),
             },
             alarm: Alarm::unset(),

@@ -8,7 +8,7 @@ use crate::{
     limits::{Deadline, Limits},
     policy::Attempt,
     replay::Check,
-    trail::{Ended, Trail},
+    trail::Ended,
 };
 
 /// Why it is too late to start another attempt.
@@ -196,12 +196,10 @@ impl Clock {
         &self,
         limits: &Limits,
         head: &'a Head,
-        trail: &'a Trail,
         replay: &'a dyn Check,
     ) -> Attempt<'a> {
         Attempt {
             head,
-            trail,
             replay,
             started: self.started,
             deadline: self.deadline,

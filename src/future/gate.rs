@@ -15,9 +15,7 @@ where
             return Err("request is sent once");
         };
         let route = verdict.route().ok_or("policy")?;
-        let attempt = self
-            .clock
-            .view(&self.limits, &repeat.head, &repeat.trail, replay);
+        let attempt = self.clock.view(&self.limits, &repeat.head, replay);
         let untried = attempt.has_untried_peer();
         if !Limits::allow_attempt(repeat.max_attempts, attempt.number(), untried) {
             return Err("attempts");

@@ -44,8 +44,7 @@ where
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
             return Verdict::deliver();
         }
-        let (head, trail) = (&repeat.head, &repeat.trail);
-        let attempt = self.clock.view(&self.limits, head, trail, replay);
+        let attempt = self.clock.view(&self.limits, &repeat.head, replay);
         repeat.policy.upstream_response_decision(&attempt, response)
     }
 
@@ -163,12 +162,10 @@ where
         let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) else {
             return self.follow(failure, Verdict::deliver(), Err("request is sent once"));
         };
-        let failure = failure.on_connection(repeat.trail.reused());
+        let failure = failure.on_connection(repeat.head.trail.reused());
         // Overload that no peer was chosen for is our own: another attempt would add to it.
         let own_overload = evidence.kind == FailureKind::Overload && peer.is_none();
-        let attempt = self
-            .clock
-            .view(&self.limits, &repeat.head, &repeat.trail, replay);
+        let attempt = self.clock.view(&self.limits, &repeat.head, replay);
         let verdict = match evidence.stage {
             _ if own_overload => Verdict::deliver(),
             Stage::NotSent => repeat.policy.fail_to_connect(&attempt, &failure),
@@ -201,12 +198,12 @@ where
             if no_peer.is_tried() {
                 repeat.refusals += 1;
                 // The first who is asked after all these takes it, if it may go to a tried peer.
-                if repeat.refusals <= MOST_REFUSALS || repeat.trail.relent() {
+                if repeat.refusals <= MOST_REFUSALS || repeat.head.trail.relent() {
                     replay.revoke_all();
                     return Next::Now;
                 }
             }
-            if repeat.trail.unbind() {
+            if repeat.head.trail.unbind() {
                 // The peer that was to be tried again is gone; another may be left.
                 repeat.refusals = 0;
                 replay.revoke_all();
@@ -221,7 +218,7 @@ where
     fn advance(&mut self, route: Route, verdict: Verdict) -> Next<R> {
         if let (Some(repeat), Some(replay)) = (&mut self.repeat, &self.replay) {
             replay.revoke_all();
-            repeat.trail = repeat.trail.next(route);
+            repeat.head.trail = repeat.head.trail.next(route);
             repeat.refusals = 0;
         }
         if verdict.delay().is_zero() {

@@ -11,25 +11,32 @@ pin_project! {
     /// An upstream's response body, or the gateway's own.
     #[derive(Debug)]
     pub struct GatewayBody<R> {
-        // `None`: the page is all there is.
         #[pin]
-        upstream: Option<R>,
-        page: Option<Bytes>,
+        content: Content<R>,
+    }
+}
+
+pin_project! {
+    #[derive(Debug)]
+    #[project = ContentProj]
+    enum Content<R> {
+        Upstream { #[pin] body: R },
+        // `None`: it was read, or is empty.
+        Page { page: Option<Bytes> },
     }
 }
 
 impl<R> GatewayBody<R> {
     pub(super) fn upstream(body: R) -> Self {
         Self {
-            upstream: Some(body),
-            page: None,
+            content: Content::Upstream { body },
         }
     }
 
     pub(super) fn page(page: Bytes) -> Self {
+        let page = Some(page).filter(|page| !page.is_empty());
         Self {
-            upstream: None,
-            page: Some(page).filter(|page| !page.is_empty()),
+            content: Content::Page { page },
         }
     }
 }
@@ -37,10 +44,7 @@ impl<R> GatewayBody<R> {
 /// An empty body, which layers above may need for answers of their own.
 impl<R> Default for GatewayBody<R> {
     fn default() -> Self {
-        Self {
-            upstream: None,
-            page: None,
-        }
+        Self::page(Bytes::new())
     }
 }
 
@@ -52,25 +56,26 @@ impl<R: Body<Data = Bytes>> Body for GatewayBody<R> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, R::Error>>> {
-        let this = self.project();
-        match this.upstream.as_pin_mut() {
-            Some(body) => body.poll_frame(cx),
-            None => Poll::Ready(this.page.take().map(|page| Ok(Frame::data(page)))),
+        match self.project().content.project() {
+            ContentProj::Upstream { body } => body.poll_frame(cx),
+            ContentProj::Page { page } => {
+                Poll::Ready(page.take().map(|page| Ok(Frame::data(page))))
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.upstream {
-            Some(body) => body.is_end_stream(),
-            None => self.page.is_none(),
+        match &self.content {
+            Content::Upstream { body } => body.is_end_stream(),
+            Content::Page { page } => page.is_none(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.upstream {
-            Some(body) => body.size_hint(),
-            None => {
-                let length = self.page.as_ref().map_or(0, Bytes::len);
+        match &self.content {
+            Content::Upstream { body } => body.size_hint(),
+            Content::Page { page } => {
+                let length = page.as_ref().map_or(0, Bytes::len);
                 SizeHint::with_exact(length as u64)
             }
         }

@@ -63,17 +63,22 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (calls, result) = match this.state.project() {
-            StateProj::Unready { error } => (0, error.take().map(Err)),
-            StateProj::Called { future } => (1, Some(ready!(future.poll(cx)).map_err(Into::into))),
+        let (calls, error) = match this.state.project() {
+            StateProj::Unready { error } => (0, error.take()),
+            StateProj::Called { future } => match ready!(future.poll(cx)) {
+                Ok(mut response) => {
+                    if let Some(pending) = this.pending.take() {
+                        pending.mark(&mut response);
+                    }
+                    return Poll::Ready(Ok(response.map(GatewayBody::upstream)));
+                }
+                Err(error) => (1, Some(error.into())),
+            },
         };
-        let (Some(result), Some(pending)) = (result, this.pending.take()) else {
+        let (Some(error), Some(pending)) = (error, this.pending.take()) else {
             panic!("a gateway future was polled after its end");
         };
-        Poll::Ready(Ok(match result {
-            Ok(response) => pending.relay(response),
-            Err(error) => pending.answer(&*error, calls),
-        }))
+        Poll::Ready(Ok(pending.answer(&*error, calls)))
     }
 }
 

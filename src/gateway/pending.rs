@@ -53,16 +53,15 @@ impl<P: ErrorPage> Pending<P> {
         }
     }
 
-    /// Relays an upstream's response.
-    pub(super) fn relay<R>(self, mut response: Response<R>) -> Response<GatewayBody<R>> {
+    /// Makes an upstream's response one that can be relayed.
+    pub(super) fn mark<R>(self, response: &mut Response<R>) {
         #[cfg(feature = "hyper")]
         if let Some(upgrade) = self.upgrade {
-            upgrade.bridge(&mut response);
+            upgrade.bridge(response);
         }
         let report = Report::of(response.extensions());
         let attempts = report.map_or(1, |report| report.attempts().len());
         self.marks.count(attempts, response.headers_mut());
-        response.map(GatewayBody::upstream)
     }
 
     /// Answers in place of a service that failed after so many calls.

@@ -7,13 +7,12 @@ use super::safety;
 use crate::{
     head::Head,
     replay::{Check, Unreplayable},
-    trail::{Peer, Trail},
+    trail::Peer,
 };
 
 /// What a [`Policy`](super::Policy) may know of the attempt it decides about.
 pub struct Attempt<'a> {
     pub(crate) head: &'a Head,
-    pub(crate) trail: &'a Trail,
     pub(crate) replay: &'a dyn Check,
     pub(crate) started: Instant,
     pub(crate) deadline: Option<Instant>,
@@ -23,7 +22,7 @@ pub struct Attempt<'a> {
 impl Attempt<'_> {
     /// The attempt's number, counted from 1.
     pub fn number(&self) -> u32 {
-        self.trail.attempt()
+        self.head.trail.attempt()
     }
 
     /// The request's method.
@@ -50,18 +49,18 @@ impl Attempt<'_> {
     /// The peer that this attempt went to; `None` before it is picked, and when the service below
     /// names no peers.
     pub fn peer(&self) -> Option<Peer> {
-        self.trail.peer()
+        self.head.trail.peer()
     }
 
     /// The peers tried so far, this attempt's included.
     pub fn peers(&self) -> Vec<Peer> {
-        self.trail.peers()
+        self.head.trail.peers()
     }
 
     /// Whether an available peer is left that the request has not been to; `None` when the service
     /// below cannot tell.
     pub fn has_untried_peer(&self) -> Option<bool> {
-        self.trail.has_untried()
+        self.head.trail.has_untried()
     }
 
     /// The time since the request came, delays included.

@@ -1,7 +1,4 @@
-use std::{
-    ops::Deref,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use super::{Trail, record::Record};
 
@@ -21,45 +18,43 @@ impl<L> Shared<L> {
     }
 }
 
-/// Bytes that were packed when a trail began.
-pub(crate) struct Luggage {
-    shared: Arc<Shared<[u8]>>,
-    length: usize,
-}
-
-/// The sizes that there are; few heads are longer than the first.
-const SMALL: usize = 512;
-const MEDIUM: usize = 2048;
-const LARGE: usize = 8192;
-
 impl Trail {
-    /// Starts a trail with luggage: `pack` is given room, and returns how much of it was used, or `None` if it is too
-    /// little. What does not fit into any room is not carried.
+    /// Starts a trail with luggage: `pack` is given room for `length` bytes. Returns whether it was carried; so much that
+    /// there is no room for it is not.
     pub(crate) fn begin_with(
         timed: bool,
-        pack: impl Fn(&mut [u8]) -> Option<usize>,
-    ) -> (Self, Option<Luggage>) {
-        let packed = packed::<SMALL>(&pack)
-            .or_else(|| packed::<MEDIUM>(&pack))
-            .or_else(|| packed::<LARGE>(&pack));
-        let Some(luggage) = packed else {
-            return (Self::begin(timed), None);
+        length: usize,
+        pack: impl FnOnce(&mut [u8]),
+    ) -> (Self, bool) {
+        let Some(mut shared) = room_for(length) else {
+            return (Self::begin(timed), false);
         };
-        let trail = Self::of_shared(Arc::clone(&luggage.shared), timed);
-        (trail, Some(luggage))
+        if let Some(room) = Arc::get_mut(&mut shared) {
+            pack(room.luggage.get_mut(..length).unwrap_or_default());
+        }
+        (Self::of_shared(shared, timed), true)
+    }
+
+    /// What was packed when the trail began, and what was left of the room.
+    pub(crate) fn luggage(&self) -> &[u8] {
+        &self.shared.luggage
     }
 }
 
-fn packed<const ROOM: usize>(pack: impl Fn(&mut [u8]) -> Option<usize>) -> Option<Luggage> {
-    let mut shared = Arc::new(Shared::new([0; ROOM]));
-    let length = pack(&mut Arc::get_mut(&mut shared)?.luggage)?;
-    Some(Luggage { shared, length })
+/// There are few sizes of rooms, and one is copied when it is made: the next larger one is at most twice as large.
+fn room_for(length: usize) -> Option<Arc<Shared<[u8]>>> {
+    Some(match length {
+        0..=128 => room::<128>(),
+        129..=256 => room::<256>(),
+        257..=512 => room::<512>(),
+        513..=1024 => room::<1024>(),
+        1025..=2048 => room::<2048>(),
+        2049..=4096 => room::<4096>(),
+        4097..=8192 => room::<8192>(),
+        _ => return None,
+    })
 }
 
-impl Deref for Luggage {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.shared.luggage.get(..self.length).unwrap_or_default()
-    }
+fn room<const SIZE: usize>() -> Arc<Shared<[u8]>> {
+    Arc::new(Shared::new([0; SIZE]))
 }

@@ -51,9 +51,7 @@ pub use self::{
     peer::Peer,
     roster::Roster,
 };
-pub(crate) use self::{
-    follow::call_in_extensions, luggage::Luggage, record::Relented, rest::Rest, route::Route,
-};
+pub(crate) use self::{follow::call_in_extensions, record::Relented, rest::Rest, route::Route};
 use self::{
     luggage::Shared,
     record::{Record, Visit},

@@ -1,6 +1,6 @@
 use std::{
     error::Error as StdError,
-    fmt,
+    fmt, mem,
     pin::Pin,
     sync::{Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -22,12 +22,19 @@ use super::exchange::{Flow, Progress};
 /// is closed if the body is dropped before. A body that came with its head, as a small one does, has none.
 pub struct UpstreamBody {
     incoming: Incoming,
-    /// Whether only the end of its stream can be its end.
-    must_end: bool,
+    end: End,
     /// The connection, where nobody else drives it. The lock is for `Sync`, and never taken.
     flow: Option<Mutex<Pin<Box<dyn Flow>>>>,
-    /// What is to be told at the next poll.
-    failure: Option<UpstreamBodyError>,
+}
+
+/// How it can end.
+enum End {
+    /// As hyper says.
+    Any,
+    /// With the end of its stream alone.
+    OfStream,
+    /// It broke off, which is told at the next poll.
+    Broken(UpstreamBodyError),
 }
 
 impl UpstreamBody {
@@ -38,9 +45,8 @@ impl UpstreamBody {
     ) -> Self {
         Self {
             incoming,
-            must_end,
+            end: if must_end { End::OfStream } else { End::Any },
             flow: flow.map(Mutex::new),
-            failure: None,
         }
     }
 
@@ -85,19 +91,21 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamBodyError>>> {
-        if let Some(failure) = self.failure.take() {
-            return Poll::Ready(Some(Err(failure)));
+        if matches!(self.end, End::Broken(_)) {
+            if let End::Broken(error) = mem::replace(&mut self.end, End::Any) {
+                return Poll::Ready(Some(Err(error)));
+            }
         }
+        let must_end = matches!(self.end, End::OfStream);
         let source = match ready!(self.poll_incoming(cx)) {
-            None if self.must_end && !self.incoming.is_end_stream() => None,
+            None if must_end && !self.incoming.is_end_stream() => None,
             Some(Err(error)) => Some(error),
             None => return Poll::Ready(None),
             Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
         };
         // A server whose body fails throws away what it has not written yet, and the head and all data may
         // have come with the failure. It writes them now.
-        self.must_end = false;
-        self.failure = Some(UpstreamBodyError { source });
+        self.end = End::Broken(UpstreamBodyError { source });
         cx.waker().wake_by_ref();
         Poll::Pending
     }

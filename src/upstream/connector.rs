@@ -75,12 +75,12 @@ where
     // Waiting for the connector is a part of connecting.
     let ready = poll_fn(|cx| connector.poll_ready(cx)).await;
     ready.map_err(UpstreamError::connect)?;
-    let io = connector.call(origin.uri()).await;
+    let io = connector.call(origin.place().uri()).await;
     let io = io.map_err(UpstreamError::connect)?;
     let connected = io.connected();
     if !origin.settings().http2 && !connected.is_negotiated_h2() {
         // TLS is spoken with the server itself, at the end of a tunnel through the proxy.
-        let proxied = connected.is_proxied() && !origin.is_https();
+        let proxied = connected.is_proxied() && !origin.place().is_https();
         let made = driven::open(io, proxied, origin).await;
         return made.map(Line::Http1).map_err(UpstreamError::queue);
     }

@@ -25,7 +25,7 @@ use super::{
     exchange::{After, Answer, Exchange, Flow, Progress, Unanswered},
     origin::Origin,
     relay::Relay,
-    upload::{Upload, Uploading},
+    upload::{Slot, Upload, Uploading},
 };
 use crate::BoxError;
 
@@ -111,10 +111,10 @@ where
             return Progress::Ended;
         };
         // An error is told to the response, or to its body; on an idle connection it is nobody's.
-        if connection
-            .poll(&mut Context::from_waker(this.waker))
-            .is_ready()
-        {
+        this.backlog.set_driven(true);
+        let polled = connection.poll(&mut Context::from_waker(this.waker));
+        this.backlog.set_driven(false);
+        if polled.is_ready() {
             // A request that it has not taken is handed back by this.
             this.connection.set(None);
             return Progress::Ended;
@@ -131,7 +131,7 @@ where
     }
 
     fn read(&self, body: &mut Incoming) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(body).poll_frame(&mut Context::from_waker(&self.waker))
+        Pin::new(body).poll_frame(&mut asleep())
     }
 
     fn wait(&self, waker: &Waker) {
@@ -158,22 +158,26 @@ where
     S: Fn(&mut SendRequest<Upload<B>>, Request<Upload<B>>) -> F + Send + 'static,
     F: Future<Output = Sent<B>> + Send + 'static,
 {
-    fn send(self: Pin<&mut Self>, mut request: Request<B>) {
+    fn send(self: Pin<&mut Self>, request: &mut Slot<B>) {
         let mut this = self.project();
-        if *this.proxied {
-            if let Some(origin) = this.origin.upgrade() {
-                origin.locate(&mut request);
+        if let Some(request) = request {
+            if *this.proxied {
+                if let Some(origin) = this.origin.upgrade() {
+                    origin.place().locate(request);
+                }
             }
+            this.uploading.watch(request.body_mut());
         }
-        let request = this.uploading.watch(request);
-        this.response.set(Some((this.send)(this.sender, request)));
+        let sent = request.take();
+        this.response
+            .set(sent.map(|request| (this.send)(this.sender, request)));
     }
 
     fn poll_response(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<B>> {
         let progress = self.as_mut().drive();
         let mut this = self.project();
         let polled = match this.response.as_mut().as_pin_mut() {
-            Some(response) => response.poll(&mut Context::from_waker(this.waker)),
+            Some(response) => response.poll(&mut asleep()),
             None => panic!("a connection was asked for a response without a request"),
         };
         let Poll::Ready(answer) = polled else {
@@ -196,10 +200,7 @@ where
                 Ok((response, after))
             }
             Err(mut error) => Err(match error.take_message() {
-                Some(request) => {
-                    let request = request.map(Upload::into_inner);
-                    Unanswered::HandedBack(Box::new(request), error.into_error())
-                }
+                request @ Some(_) => Unanswered::HandedBack(Box::new(request), error.into_error()),
                 None => Unanswered::Failed(error.into_error()),
             }),
         })
@@ -220,6 +221,11 @@ where
     fn into_flow(self: Pin<Box<Self>>) -> Pin<Box<dyn Flow>> {
         self
     }
+}
+
+/// For what only comes when the connection is driven, and is asked for whenever it was: nobody need be woken for it.
+fn asleep() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 fn switches(response: &Response<Incoming>) -> bool {

@@ -8,10 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use http_body::Frame;
 use hyper::body::Incoming;
 use tokio::{runtime::Handle, time::Instant};
+
+use super::upload::Slot;
 
 /// A connection that no task drives: whoever has it does, and closes it by dropping it.
 pub(super) trait Flow: Send {
@@ -33,8 +35,8 @@ pub(super) trait Flow: Send {
 
 /// The same before the response's head.
 pub(super) trait Exchange<B>: Flow {
-    /// Sends a request, once the connection is driven. The connection must be new or idle.
-    fn send(self: Pin<&mut Self>, request: Request<B>);
+    /// Takes a request, and sends it once the connection is driven. The connection must be new or idle.
+    fn send(self: Pin<&mut Self>, request: &mut Slot<B>);
 
     /// Drives the connection until it has the response's head.
     fn poll_response(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<B>>;
@@ -77,10 +79,9 @@ pub(super) enum After {
 pub(super) type Answer<B> = Result<(Response<Incoming>, After), Unanswered<B>>;
 
 /// A request without a response.
-#[derive(Debug)]
 pub(super) enum Unanswered<B> {
     /// The connection has not taken it: nothing of it was sent.
-    HandedBack(Box<Request<B>>, hyper::Error),
+    HandedBack(Box<Slot<B>>, hyper::Error),
     Failed(hyper::Error),
 }
 

@@ -15,11 +15,12 @@ use super::{
     body::UpstreamBody,
     connector::Connecting,
     error::UpstreamError,
-    exchange::{After, Answer, Exchange, Flow, Unanswered, detach},
+    exchange::{After, Exchange, Flow, Unanswered, detach},
     headers::clean_response,
     http2::{self, Http2},
     origin::Line,
     target::Target,
+    upload::{Slot, Upload},
 };
 use crate::{
     BoxError,
@@ -40,15 +41,14 @@ pub struct UpstreamFuture<B> {
 struct Asked<B> {
     target: Arc<Target<B>>,
     trail: Option<Trail>,
-    /// Whether the request has a body.
-    uploads: bool,
-    upgrade: Option<HeaderValue>,
+    /// Few have one.
+    upgrade: Option<Box<HeaderValue>>,
 }
 
 enum State<B> {
     Connecting {
         connecting: Connecting<B>,
-        request: Option<Box<Request<B>>>,
+        request: Box<Slot<B>>,
     },
     Http1 {
         exchange: Pin<Box<dyn Exchange<B>>>,
@@ -58,16 +58,15 @@ enum State<B> {
         connection: Http2<B>,
         /// Whether it was not made for this request.
         found: bool,
+        /// Whether the request has a body.
+        uploads: bool,
     },
     Refused(Option<NotSent>),
     Ended,
 }
 
-/// What a state ends in.
-enum Turn<B> {
-    On(State<B>),
-    Done(Result<Response<UpstreamBody>, BoxError>),
-}
+/// Another state, or the end.
+type Turn<B> = Result<State<B>, BoxError>;
 
 impl<B> UpstreamFuture<B>
 where
@@ -75,21 +74,18 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn new(
-        target: &Arc<Target<B>>,
-        mut request: Request<B>,
-        trail: Option<Trail>,
-    ) -> Self {
+    pub(super) fn new(target: &Arc<Target<B>>, request: Request<B>, trail: Option<Trail>) -> Self {
         let mut asked = Asked {
             target: Arc::clone(target),
             trail,
-            uploads: !request.body().is_end_stream(),
             upgrade: None,
         };
-        let state = match target.rewrite(&mut request) {
+        let mut request = Some(Upload::of(request));
+        let rewritten = request.as_mut().map(|request| target.rewrite(request));
+        let state = match rewritten.transpose() {
             Ok(upgrade) => {
-                asked.upgrade = upgrade;
-                asked.begin(request)
+                asked.upgrade = upgrade.flatten().map(Box::new);
+                asked.begin(&mut request)
             }
             Err(error) => State::Refused(Some(error)),
         };
@@ -107,7 +103,7 @@ where
     B::Error: Into<BoxError>,
 {
     /// Sends the request on a connection that is there, or waits for one to be made.
-    fn begin(&self, request: Request<B>) -> State<B> {
+    fn begin(&self, request: &mut Slot<B>) -> State<B> {
         let origin = &self.target.origin;
         if let Some(line) = origin.take() {
             return self.send(line, request, true);
@@ -117,24 +113,33 @@ where
         }
         State::Connecting {
             connecting: origin.connect(),
-            request: Some(Box::new(request)),
+            request: Box::new(request.take()),
         }
     }
 
-    fn send(&self, line: Line<B>, mut request: Request<B>, found: bool) -> State<B> {
+    fn send(&self, line: Line<B>, request: &mut Slot<B>, found: bool) -> State<B> {
         let origin = &self.target.origin;
         match line {
             Line::Http1(mut exchange) => {
-                origin.lower(&mut request);
+                if let Some(request) = request {
+                    origin.place().lower(request);
+                }
                 exchange.as_mut().send(request);
                 State::Http1 { exchange }
             }
             Line::Http2(mut connection) => {
-                origin.raise(&mut request);
+                let Some(mut request) = request.take() else {
+                    return State::Ended;
+                };
+                origin.place().raise(&mut request);
+                let uploads = !request.body().is_end_stream();
+                // Its streams need no watch.
+                let request = request.map(Upload::into_inner);
                 State::Http2 {
                     response: connection.send(request),
                     connection,
                     found,
+                    uploads,
                 }
             }
         }
@@ -145,60 +150,31 @@ where
         self.trail.as_ref().filter(|trail| trail.is_timed())
     }
 
-    fn connected(
-        &self,
-        made: Result<Line<B>, UpstreamError>,
-        request: Option<Box<Request<B>>>,
-    ) -> Turn<B> {
+    fn connected(&self, made: Result<Line<B>, UpstreamError>, request: &mut Slot<B>) -> Turn<B> {
         if let Some(trail) = self.timed() {
             trail.connected();
         }
-        match (made, request) {
-            (Ok(line), Some(request)) => Turn::On(self.send(line, *request, false)),
-            (Ok(_), None) => Turn::On(State::Ended),
-            (Err(error), _) => Turn::Done(Err(error.into())),
-        }
+        Ok(self.send(made?, request, false))
     }
 
-    fn answered_in_http1(&self, answer: Answer<B>, exchange: Pin<Box<dyn Exchange<B>>>) -> Turn<B> {
-        let reused = exchange.is_reused();
-        match answer {
-            // HTTP/1 has no stream whose end could be told from that of the body.
-            Ok((response, after)) => Turn::Done(self.receive(response).map(|response| {
-                let flow = follow(exchange, after);
-                response.map(|body| UpstreamBody::new(body, false, flow))
-            })),
+    fn unanswered_in_http1(&self, unanswered: Unanswered<B>, reused: bool) -> Turn<B> {
+        match unanswered {
             // It was closed while it was idle: another takes the request.
-            Err(Unanswered::HandedBack(request, _)) if reused => Turn::On(self.begin(*request)),
-            Err(Unanswered::HandedBack(_, error)) => {
-                self.failed(reused, UpstreamError::queue(error))
-            }
-            Err(Unanswered::Failed(error)) => self.failed(reused, UpstreamError::exchange(error)),
+            Unanswered::HandedBack(mut request, _) if reused => Ok(self.begin(&mut request)),
+            Unanswered::HandedBack(_, error) => self.failed(reused, UpstreamError::queue(error)),
+            Unanswered::Failed(error) => self.failed(reused, UpstreamError::exchange(error)),
         }
     }
 
-    fn answered_in_http2(
+    fn unanswered_in_http2(
         &self,
-        answer: Result<Response<Incoming>, TrySendError<Request<B>>>,
-        connection: &Http2<B>,
+        mut error: TrySendError<Request<B>>,
+        served: bool,
         found: bool,
     ) -> Turn<B> {
-        let mut error =
-            match answer {
-                Ok(response) => {
-                    connection.set_served();
-                    let response = self.receive(response);
-                    let must_end = !self.uploads;
-                    return Turn::Done(response.map(|response| {
-                        response.map(|body| UpstreamBody::new(body, must_end, None))
-                    }));
-                }
-                Err(error) => error,
-            };
-        let served = connection.has_served();
         match error.take_message() {
             // It was closing already: another takes the request.
-            Some(request) if found => Turn::On(self.begin(request)),
+            Some(request) if found => Ok(self.begin(&mut Some(Upload::of(request)))),
             Some(_) => self.failed(served, UpstreamError::queue(error.into_error())),
             None => self.failed(served, UpstreamError::exchange(error.into_error())),
         }
@@ -208,27 +184,27 @@ where
         if let Some(trail) = &self.trail {
             trail.set_reused(reused);
         }
-        Turn::Done(Err(error.into()))
+        Err(error.into())
     }
 
     /// Turns an upstream's response into one for the client.
-    fn receive(&self, mut response: Response<Incoming>) -> Result<Response<Incoming>, BoxError> {
+    fn receive(&self, response: &mut Response<Incoming>) -> Result<(), Junk> {
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upgrade = clean_response(response.headers_mut(), switches).map_err(Junk::new)?;
         let same = |asked: &HeaderValue, got: &HeaderValue| {
             asked.as_bytes().eq_ignore_ascii_case(got.as_bytes())
         };
-        let both = self.upgrade.as_ref().zip(upgrade.as_ref());
+        let both = self.upgrade.as_deref().zip(upgrade.as_ref());
         if switches && !both.is_some_and(|(asked, got)| same(asked, got)) {
             let text = "upstream switches to a protocol that nobody asked for";
-            return Err(Junk::new(text).into());
+            return Err(Junk::new(text));
         }
         // What the upstream speaks is its connection's matter: a server would take HTTP/1.0 for what the
         // client speaks, and end a body that broke off as if it were whole.
         if response.version() == Version::HTTP_10 {
             *response.version_mut() = Version::HTTP_11;
         }
-        Ok(response)
+        Ok(())
     }
 }
 
@@ -261,34 +237,58 @@ where
                     request,
                 } => {
                     let made = ready!(connecting.as_mut().poll(cx));
-                    asked.connected(made, request.take())
+                    asked.connected(made, request)
                 }
                 State::Http1 { exchange } => {
                     let answer = ready!(exchange.as_mut().poll_response(cx));
-                    match mem::replace(state, State::Ended) {
-                        State::Http1 { exchange } => asked.answered_in_http1(answer, exchange),
-                        other => Turn::On(other),
+                    let State::Http1 { exchange } = mem::replace(state, State::Ended) else {
+                        continue;
+                    };
+                    match answer {
+                        Ok((mut response, after)) => {
+                            asked.receive(&mut response)?;
+                            let flow = follow(exchange, after);
+                            // HTTP/1 has no stream whose end could be told from that of the body.
+                            let body = |body| UpstreamBody::new(body, false, flow);
+                            return Poll::Ready(Ok(response.map(body)));
+                        }
+                        Err(unanswered) => {
+                            asked.unanswered_in_http1(unanswered, exchange.is_reused())
+                        }
                     }
                 }
                 State::Http2 {
                     response,
                     connection,
                     found,
+                    uploads,
                 } => {
                     let answer = ready!(response.as_mut().poll(cx));
-                    asked.answered_in_http2(answer, connection, *found)
+                    let (served, found, uploads) = (connection.has_served(), *found, *uploads);
+                    if answer.is_ok() {
+                        connection.set_served();
+                    }
+                    *state = State::Ended;
+                    match answer {
+                        Ok(mut response) => {
+                            asked.receive(&mut response)?;
+                            let body = |body| UpstreamBody::new(body, !uploads, None);
+                            return Poll::Ready(Ok(response.map(body)));
+                        }
+                        Err(error) => asked.unanswered_in_http2(error, served, found),
+                    }
                 }
                 State::Refused(error) => match error.take() {
-                    Some(error) => Turn::Done(Err(error.into())),
-                    None => Turn::On(State::Ended),
+                    Some(error) => Err(error.into()),
+                    None => Ok(State::Ended),
                 },
                 State::Ended => panic!("an upstream future was polled after its end"),
             };
             match turn {
-                Turn::On(next) => *state = next,
-                Turn::Done(result) => {
+                Ok(next) => *state = next,
+                Err(error) => {
                     *state = State::Ended;
-                    return Poll::Ready(result);
+                    return Poll::Ready(Err(error));
                 }
             }
         }

@@ -55,6 +55,8 @@ mod origin;
 #[cfg(feature = "hyper")]
 mod origins;
 #[cfg(feature = "hyper")]
+mod place;
+#[cfg(feature = "hyper")]
 mod pool;
 #[cfg(feature = "hyper")]
 mod reaper;

@@ -7,11 +7,6 @@ use std::{
     time::Duration,
 };
 
-use http::{
-    HeaderValue, Request, Uri,
-    header::HOST,
-    uri::{Authority, PathAndQuery, Scheme},
-};
 use tokio::{task::yield_now, time::Instant};
 
 use super::{
@@ -20,17 +15,15 @@ use super::{
     flight::{self, Flight},
     http2::Http2,
     origins::Origins,
+    place::Place,
     reaper,
 };
 
-/// A server, by scheme and authority, and the connections to it that take a request at once.
+/// A server, and the connections to it that take a request at once.
 ///
 /// A request locks them once to take one, and once to give it back.
 pub(super) struct Origin<B> {
-    scheme: Scheme,
-    authority: Authority,
-    /// `Host`, where it is the server's own.
-    host: HeaderValue,
+    place: Place,
     lines: Mutex<Lines<B>>,
     settings: Settings,
     connector: Arc<dyn Connect<B>>,
@@ -70,7 +63,7 @@ const BATCH: usize = 16;
 
 impl<B> Origin<B> {
     pub(super) fn new(
-        (scheme, authority): (Scheme, Authority),
+        place: Place,
         settings: Settings,
         connector: Arc<dyn Connect<B>>,
         origins: Weak<Origins<B>>,
@@ -82,9 +75,7 @@ impl<B> Origin<B> {
             flight: None,
         };
         Self {
-            host: host(&scheme, &authority),
-            scheme,
-            authority,
+            place,
             lines: Mutex::new(lines),
             settings,
             connector,
@@ -97,51 +88,8 @@ impl<B> Origin<B> {
         self.settings
     }
 
-    pub(super) fn is_https(&self) -> bool {
-        self.scheme == Scheme::HTTPS
-    }
-
-    pub(super) fn host(&self) -> &HeaderValue {
-        &self.host
-    }
-
-    /// What a connector is told.
-    pub(super) fn uri(&self) -> Uri {
-        self.at(PathAndQuery::from_static("/"))
-    }
-
-    fn at(&self, path: PathAndQuery) -> Uri {
-        let uri = Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path);
-        // Only a part that is missing, or no part of a URI, could fail.
-        uri.build().unwrap_or_default()
-    }
-
-    /// Gives a request the whole URI, for HTTP/2 and for proxies.
-    pub(super) fn locate<T>(&self, request: &mut Request<T>) {
-        *request.uri_mut() = self.at(path(request));
-    }
-
-    /// Makes a request in HTTP/1 one in HTTP/2.
-    pub(super) fn raise<T>(&self, request: &mut Request<T>) {
-        if request.uri().authority().is_none() {
-            self.locate(request);
-            // `:authority` says it.
-            if request.headers().get(HOST) == Some(&self.host) {
-                request.headers_mut().remove(HOST);
-            }
-        }
-    }
-
-    /// Undoes [`locate`](Self::locate) and [`raise`](Self::raise).
-    pub(super) fn lower<T>(&self, request: &mut Request<T>) {
-        if request.uri().authority().is_some() {
-            *request.uri_mut() = path(request).into();
-            let headers = request.headers_mut();
-            headers.entry(HOST).or_insert_with(|| self.host.clone());
-        }
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     /// A connection that is there.
@@ -290,20 +238,4 @@ impl<B> Lines<B> {
         }
         closed
     }
-}
-
-fn path<T>(request: &Request<T>) -> PathAndQuery {
-    let path = request.uri().path_and_query().cloned();
-    path.unwrap_or_else(|| PathAndQuery::from_static("/"))
-}
-
-/// An authority without the port that its scheme has by itself.
-fn host(scheme: &Scheme, authority: &Authority) -> HeaderValue {
-    let own = if *scheme == Scheme::HTTPS { 443 } else { 80 };
-    let host = match authority.port_u16() {
-        Some(port) if port != own => authority.as_str(),
-        _ => authority.host(),
-    };
-    // All that an authority may hold, a field may.
-    HeaderValue::from_str(host).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

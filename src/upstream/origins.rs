@@ -8,6 +8,7 @@ use http::uri::{Authority, Scheme};
 use super::{
     connector::Connect,
     origin::{Origin, Settings},
+    place::Place,
 };
 
 /// The origins of a pool: upstreams at one scheme and authority share their connections.
@@ -57,7 +58,7 @@ impl<B> Origins<B> {
             known.full = FEW.max(2 * known.origins.len());
         }
         let origin = Arc::new(Origin::new(
-            key.clone(),
+            Place::new(scheme.clone(), authority.clone()),
             self.settings,
             Arc::clone(&self.connector),
             Weak::clone(&self.this),

@@ -68,7 +68,7 @@ impl<B> Target<B> {
         self.rewrite_host(request);
         *request.uri_mut() = Uri::from(path);
         if http2 {
-            self.origin.locate(request);
+            self.origin.place().locate(request);
         }
         let upgrades = request.version() == Version::HTTP_11;
         // What the client speaks is its connection's matter; so is what the upstream speaks.
@@ -84,8 +84,8 @@ impl<B> Target<B> {
         if !http2 {
             // Unless it is told to, hyper sends no body of unknown length with these methods.
             let body = request.body();
-            let unknown = !body.is_end_stream() && body.size_hint().exact().is_none();
-            if unknown && matches!(*request.method(), Method::GET | Method::HEAD) {
+            let unknown = || !body.is_end_stream() && body.size_hint().exact().is_none();
+            if matches!(*request.method(), Method::GET | Method::HEAD) && unknown() {
                 let chunked = HeaderValue::from_static("chunked");
                 request.headers_mut().insert(TRANSFER_ENCODING, chunked);
             }
@@ -123,7 +123,7 @@ impl<B> Target<B> {
         if self.origin.settings().http2 {
             headers.remove(HOST);
         } else {
-            headers.insert(HOST, self.origin.host().clone());
+            headers.insert(HOST, self.origin.place().host().clone());
         }
     }
 }

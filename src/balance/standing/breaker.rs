@@ -133,7 +133,7 @@ impl Standing {
     }
 
     /// Claims it for the one request that may show whether it is well.
-    pub(in crate::balance) fn claim(self: &Arc<Self>, rules: &Rules) -> Option<Probe> {
+    pub(in crate::balance) fn claim(self: &Arc<Self>, rules: &Rules) -> Option<Box<Probe>> {
         let now_ms = self.ms(Instant::now());
         let until = now_ms.saturating_add(rules.breaker.probe_ms());
         let probe = Probe::claim(self, now_ms, until)?;
@@ -150,7 +150,7 @@ impl Standing {
         if begins {
             self.tell(State::Open, None, None, rules);
         }
-        Some(probe)
+        Some(Box::new(probe))
     }
 
     /// Whether a failure is the one that opens a closed breaker.

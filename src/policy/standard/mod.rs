@@ -188,8 +188,8 @@ impl Standard {
         let settings = &self.settings;
         match hint {
             Hint::Never => return Verdict::deliver(),
-            Hint::After(wait) => attempt.trail.let_rest(Rest::until(wait)),
-            Hint::TooLate => attempt.trail.let_rest(Rest::ForGood),
+            Hint::After(wait) => attempt.head.trail.let_rest(Rest::until(wait)),
+            Hint::TooLate => attempt.head.trail.let_rest(Rest::ForGood),
             Hint::Pushback(_) => self.delays = None,
             Hint::None => {}
         }
@@ -205,7 +205,7 @@ impl Standard {
             return self.stay(attempt).unwrap_or(other).after(wait);
         }
         if let Some(verdict) = self.stay(attempt) {
-            let delay = self.delay(attempt, attempt.trail.rest());
+            let delay = self.delay(attempt, attempt.head.trail.rest());
             match delay {
                 Some(delay) => return verdict.after(delay),
                 // The peer cannot be waited for; another need not be.
@@ -216,7 +216,7 @@ impl Standard {
         if elsewhere {
             return other;
         }
-        let rest = attempt.trail.rest_of_tried(untried.is_some());
+        let rest = attempt.head.trail.rest_of_tried(untried.is_some());
         match self.delay(attempt, rest) {
             Some(delay) => other.after(delay),
             None => Verdict::deliver(),
@@ -225,7 +225,7 @@ impl Standard {
 
     /// The verdict that stays with the peer, if it was not tried again too often.
     fn stay(&self, attempt: &Attempt<'_>) -> Option<Verdict> {
-        let stays = attempt.trail.stayed() < self.settings.retries_per_peer;
+        let stays = attempt.head.trail.stayed() < self.settings.retries_per_peer;
         let verdict = match self.settings.reuse_tried {
             true => Verdict::retry().or_tried(),
             false => Verdict::retry(),
