@@ -88,6 +88,7 @@ where
     if let Some(shared) = origin.shared() {
         return Ok(Line::Http2(shared));
     }
-    let made = Http2::open(io).await.map_err(UpstreamError::queue)?;
+    let made = Http2::open(io, origin.settings().keep_alive).await;
+    let made = made.map_err(UpstreamError::queue)?;
     Ok(Line::Http2(origin.share(made)))
 }

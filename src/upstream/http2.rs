@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -34,6 +35,24 @@ pub(super) struct Http2<B> {
     marks: Arc<Marks>,
 }
 
+/// When an upstream that says nothing is asked whether it is there, and how long it has to say so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeepAlive {
+    interval: Duration,
+    timeout: Duration,
+}
+
+impl KeepAlive {
+    /// Neither time is shorter than a millisecond: a connection that is asked all the time has no time for anything else.
+    pub(super) fn new(interval: Duration, timeout: Duration) -> Self {
+        let least = Duration::from_millis(1);
+        Self {
+            interval: interval.max(least),
+            timeout: timeout.max(least),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Marks {
     /// Whether it has served a response.
@@ -49,12 +68,17 @@ where
     B::Error: Into<BoxError>,
 {
     /// Makes a connection of a transport, once the preface is written.
-    pub(super) async fn open<T>(io: T) -> hyper::Result<Self>
+    pub(super) async fn open<T>(io: T, keep_alive: Option<KeepAlive>) -> hyper::Result<Self>
     where
         T: Read + Write + Send + Unpin + 'static,
     {
         let mut builder = Builder::new(TokioExecutor::new());
-        let (sender, connection) = builder.timer(TokioTimer::new()).handshake(io).await?;
+        builder.timer(TokioTimer::new());
+        if let Some(KeepAlive { interval, timeout }) = keep_alive {
+            builder.keep_alive_interval(interval);
+            builder.keep_alive_timeout(timeout);
+        }
+        let (sender, connection) = builder.handshake(io).await?;
         // What ends it is told to every request that it ends.
         tokio::spawn(async move { drop(connection.await) });
         let marks = Arc::default();

@@ -13,7 +13,7 @@ use super::{
     connector::{Connect, Connecting},
     exchange::Exchange,
     flight::{self, Flight},
-    http2::Http2,
+    http2::{Http2, KeepAlive},
     origins::Origins,
     place::Place,
     reaper,
@@ -35,6 +35,7 @@ pub(super) struct Origin<B> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) http2: bool,
+    pub(super) keep_alive: Option<KeepAlive>,
     pub(super) connect_timeout: Duration,
     pub(super) idle_timeout: Duration,
 }

@@ -7,8 +7,8 @@ use hyper_util::client::legacy::connect::{Connection, HttpConnector};
 use tower_service::Service;
 
 use super::{
-    connector::Connector, hyper::Upstream, origin::Settings, origins::Origins, target::Target,
-    tcp::Tcp,
+    connector::Connector, http2::KeepAlive, hyper::Upstream, origin::Settings, origins::Origins,
+    target::Target, tcp::Tcp,
 };
 use crate::{BoxError, ConfigError};
 
@@ -48,6 +48,7 @@ pub struct PoolOptions {
     connect_timeout: Duration,
     idle_timeout: Duration,
     http2: bool,
+    http2_keep_alive: Option<KeepAlive>,
     preserve_host: Option<bool>,
 }
 
@@ -58,6 +59,7 @@ impl PoolOptions {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(90),
             http2: false,
+            http2_keep_alive: None,
             preserve_host: None,
         }
     }
@@ -98,6 +100,21 @@ impl PoolOptions {
     /// hyper's server does from 96 KiB on. Bound the heads of your clients below that.
     pub fn http2(mut self, http2: bool) -> Self {
         self.http2 = http2;
+        self
+    }
+
+    /// Has a connection in HTTP/2 that has requests, and brings nothing for `interval`, asked with a PING whether its
+    /// upstream is still there. If that is not answered within `timeout`, the connection is closed: its requests
+    /// [time out](crate::failure::FailureKind::Timeout), and the next one makes another connection. By default none is
+    /// asked, as in Envoy and in hyper-util's client; a second and more are sensible, and either time is at least a
+    /// millisecond.
+    ///
+    /// Without it, an upstream that has lost its network or hangs holds the one connection that requests share, until
+    /// each of them has met its own timeout, for as long as the system repeats what is not acknowledged: on Linux some
+    /// 15 minutes. With it, an upstream that thinks itself bothered may end the connection: gRPC's servers do by
+    /// default when they are asked more than once in five minutes while they have nothing to send.
+    pub fn http2_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
+        self.http2_keep_alive = Some(KeepAlive::new(interval, timeout));
         self
     }
 
@@ -150,6 +167,7 @@ impl PoolOptions {
     {
         let settings = Settings {
             http2: self.http2,
+            keep_alive: self.http2_keep_alive,
             connect_timeout: self.connect_timeout,
             idle_timeout: self.idle_timeout,
         };

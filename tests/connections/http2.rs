@@ -11,7 +11,10 @@ use std::{
 use futures_util::future::join_all;
 use h2::{Reason, server};
 use http::Version;
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
 use tower::service_fn;
 use tower_failover::failure::{Classify, FailureKind, KnownErrors, Stage};
 
@@ -287,4 +290,64 @@ async fn idle_connection_is_closed_and_one_with_a_stream_is_not() {
     };
     let (answer, ()) = tokio::join!(send(&upstream, get()), answered);
     assert!(answer.is_err());
+}
+
+fn asked_whether_it_is_there() -> PoolOptions {
+    http2().http2_keep_alive(Duration::from_secs(10), Duration::from_secs(5))
+}
+
+#[tokio::test(start_paused = true)]
+async fn hung_connection_fails_its_requests_and_is_replaced() {
+    let (upstream, mut ends) = wired(asked_whether_it_is_there());
+    let hung = async {
+        let mut connection = handshake(&mut ends).await;
+        let asked = in_time(connection.accept()).await.unwrap().unwrap();
+        (connection, asked)
+    };
+    let begun = Instant::now();
+    let ((_connection, _asked), failed) = tokio::join!(hung, send(&upstream, get()));
+    assert_eq!(begun.elapsed().as_secs(), 15);
+    let evidence = KnownErrors.classify(&*failed.unwrap_err()).unwrap();
+    assert_eq!(
+        (evidence.stage, evidence.kind),
+        (Stage::MaybeProcessed, FailureKind::Timeout)
+    );
+    let served = tokio::spawn(async move { serve_one(&mut ends).await });
+    assert_eq!(read(&upstream, post(full("a"))).await, "");
+    drop(upstream);
+    assert_eq!(in_time(served).await.unwrap(), "POST");
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_slow_to_answer_requests_but_is_there_stays() {
+    for options in [asked_whether_it_is_there(), http2()] {
+        let (upstream, mut ends) = wired(options);
+        let served = async {
+            let mut connection = handshake(&mut ends).await;
+            let (_, mut respond) = in_time(connection.accept()).await.unwrap().unwrap();
+            tokio::select! {
+                // It answers pings.
+                _ = connection.accept() => unreachable!("it has a stream"),
+                () = sleep(Duration::from_secs(50)) => {}
+            }
+            respond.send_response(Response::new(()), true).unwrap();
+            flush(&mut connection).await;
+        };
+        let (answer, ()) = tokio::join!(send(&upstream, get()), served);
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_by_default() {
+    let (upstream, mut ends) = wired(http2());
+    let mut connection = None;
+    let served = async {
+        let mut handshaken = handshake(&mut ends).await;
+        let asked = in_time(handshaken.accept()).await.unwrap().unwrap();
+        connection = Some((handshaken, asked));
+    };
+    let asked = timeout(Duration::from_secs(50), send(&upstream, get()));
+    let (answer, ()) = tokio::join!(asked, served);
+    assert!(answer.is_err(), "{answer:?}");
 }
