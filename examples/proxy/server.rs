@@ -84,7 +84,7 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// What a connection in HTTP/2 begins with. No method of HTTP/1 is called so.
 const PREFACE: &[u8] = b"PRI";
 
-fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, end: watch::Receiver<()>) {
+fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, mut end: watch::Receiver<()>) {
     // Without it, small writes wait for the peer's delayed acknowledgements.
     let _ = stream.set_nodelay(true);
     // Written once for all requests of a connection: to write it is dear.
@@ -92,13 +92,18 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, end: watch::Recei
     let proxy = RefCell::new(proxy);
     let service = Relayed { proxy, client };
     tokio::spawn(async move {
-        // The server's own timeouts begin when it knows which version is spoken.
-        let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable()).await;
-        if !matches!(first, Ok(Ok(()))) {
-            return;
-        }
         let mut start = [0; PREFACE.len()];
-        let peeked = stream.peek(&mut start).await.unwrap_or_default();
+        // The server's own timeouts begin when it knows which version is spoken.
+        let first = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut start));
+        let peeked = tokio::select! {
+            biased;
+            peeked = first => peeked,
+            // It has asked for nothing.
+            _ = end.changed() => return,
+        };
+        let Ok(Ok(peeked)) = peeked else {
+            return;
+        };
         let served = if PREFACE.starts_with(&start[..peeked]) {
             serve_http2(stream, service, end).await
         } else {

@@ -51,6 +51,7 @@ async fn finishes_what_is_in_flight_and_takes_no_more(signal: &str) {
         ..
     } = Holding::start().await;
     let mut proxy = Proxy::before(&[upstream], &[]).await;
+    let mut silent = TcpStream::connect(proxy.addr).await.unwrap();
     let mut stream = TcpStream::connect(proxy.addr).await.unwrap();
     stream
         .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
@@ -71,6 +72,9 @@ async fn finishes_what_is_in_flight_and_takes_no_more(signal: &str) {
         }
     };
     timeout(PATIENCE, closed).await.unwrap();
+    // Who has asked for nothing is not waited for.
+    let said = timeout(PATIENCE, silent.read(&mut [0])).await;
+    assert_eq!(said.unwrap().unwrap(), 0);
     finish.notify_one();
     let mut answer = String::new();
     let read = timeout(PATIENCE, stream.read_to_string(&mut answer));
