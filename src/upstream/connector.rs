@@ -75,7 +75,7 @@ where
     // Waiting for the connector is a part of connecting.
     let ready = poll_fn(|cx| connector.poll_ready(cx)).await;
     ready.map_err(UpstreamError::connect)?;
-    let io = connector.call(origin.place().uri()).await;
+    let io = connector.call(origin.place().uri().clone()).await;
     let io = io.map_err(UpstreamError::connect)?;
     let connected = io.connected();
     if !origin.settings().http2 && !connected.is_negotiated_h2() {

@@ -11,6 +11,8 @@ pub(super) struct Place {
     authority: Authority,
     /// The authority without the port that its scheme has by itself.
     host: HeaderValue,
+    /// What a connector is told.
+    uri: Uri,
 }
 
 impl Place {
@@ -24,6 +26,7 @@ impl Place {
         let host = HeaderValue::from_str(host);
         Self {
             host: host.unwrap_or_else(|_| HeaderValue::from_static("")),
+            uri: at(&scheme, &authority, PathAndQuery::from_static("/")),
             scheme,
             authority,
         }
@@ -39,13 +42,13 @@ impl Place {
     }
 
     /// What a connector is told.
-    pub(super) fn uri(&self) -> Uri {
-        self.at(PathAndQuery::from_static("/"))
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
     }
 
     /// Gives a request its whole URI.
     pub(super) fn locate<T>(&self, request: &mut Request<T>) {
-        *request.uri_mut() = self.at(path(request));
+        *request.uri_mut() = at(&self.scheme, &self.authority, path(request));
     }
 
     /// Makes a request in HTTP/1 one in HTTP/2.
@@ -67,15 +70,15 @@ impl Place {
             headers.entry(HOST).or_insert_with(|| self.host.clone());
         }
     }
+}
 
-    fn at(&self, path: PathAndQuery) -> Uri {
-        let uri = Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path);
-        // Only a part that is missing, or no part of a URI, could fail.
-        uri.build().unwrap_or_default()
-    }
+fn at(scheme: &Scheme, authority: &Authority, path: PathAndQuery) -> Uri {
+    let uri = Uri::builder()
+        .scheme(scheme.clone())
+        .authority(authority.clone())
+        .path_and_query(path);
+    // Only a part that is missing, or no part of a URI, could fail.
+    uri.build().unwrap_or_default()
 }
 
 fn path<T>(request: &Request<T>) -> PathAndQuery {
