@@ -235,10 +235,12 @@ impl<B> Search<'_, B> {
             };
             let picked = settings.pick.pick(&candidates)?;
             // A strategy may answer what it may not: the next one in a circle stands in for it.
-            let circle = (0..slots.len()).map(|step| (picked % slots.len() + step) % slots.len());
-            let picked = circle
-                .into_iter()
-                .find(|index| candidates.get(*index).is_some())?;
+            let picked = if candidates.may(picked) {
+                picked
+            } else {
+                let mut circle = (picked % slots.len()..slots.len()).chain(0..slots.len());
+                circle.find(|index| candidates.may(*index))?
+            };
             let index = group.range().start + picked;
             let mut choice = Choice {
                 index,

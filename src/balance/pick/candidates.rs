@@ -94,7 +94,7 @@ impl<'a> Candidates<'a> {
     }
 
     /// Whether the peer at `index` may be picked.
-    pub(super) fn may(&self, index: usize) -> bool {
+    pub(in crate::balance) fn may(&self, index: usize) -> bool {
         self.slots.get(index).is_some_and(|slot| (self.may)(slot))
     }
 
