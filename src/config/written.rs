@@ -51,8 +51,9 @@ impl Written {
         ];
         let mut conditions = conditions.iter().filter(|(_, is_written)| *is_written);
         if let (Some((one, _)), Some((other, _))) = (conditions.next(), conditions.next()) {
-            let both = format_args!("`{one}` and `{other}` both say what is tried again");
-            return Err(E::custom(both));
+            return Err(E::custom(format_args!(
+                "`{one}` and `{other}` both say what is tried again"
+            )));
         }
 
         let mut config = RetryConfig::default();

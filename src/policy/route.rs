@@ -59,7 +59,7 @@ impl<P: Policy> PerRoute<P> {
 
     fn policy(&mut self) -> &mut dyn Policy {
         match &mut self.own {
-            Some(own) => &mut **own,
+            Some(own) => own.as_policy(),
             None => &mut self.fallback,
         }
     }
@@ -124,11 +124,17 @@ impl Drop for Routed {
 
 trait ClonePolicy: Policy + Send + Sync {
     fn clone_boxed(&self) -> Box<dyn ClonePolicy>;
+
+    fn as_policy(&mut self) -> &mut dyn Policy;
 }
 
 impl<P: Policy + Clone + Send + Sync + 'static> ClonePolicy for P {
     fn clone_boxed(&self) -> Box<dyn ClonePolicy> {
         Box::new(self.clone())
+    }
+
+    fn as_policy(&mut self) -> &mut dyn Policy {
+        self
     }
 }
 
