@@ -208,6 +208,25 @@ mod tests {
     }
 
     #[test]
+    fn heads_that_just_fit_into_a_room_and_those_that_just_do_not_are_remembered() {
+        for room in [128_usize, 256, 512, 1024, 2048, 4096, 8192] {
+            for packed in [room - 1, room, room + 1] {
+                let mut parts = parts();
+                parts.headers.clear();
+                let value = "v".repeat(packed - PREFIX - 1);
+                let value = HeaderValue::try_from(value).unwrap();
+                parts
+                    .headers
+                    .insert("x".parse::<HeaderName>().unwrap(), value);
+                let head = Head::take(&parts, false);
+                assert_eq!(head.packed().len(), packed);
+                assert_eq!(head.restore().headers, parts.headers);
+                assert_eq!(head.own.is_some(), packed > 8192);
+            }
+        }
+    }
+
+    #[test]
     fn heads_of_every_size_are_remembered() {
         for count in [0, 1, 10, 50, 200, 2_000] {
             let mut parts = parts();

@@ -8,6 +8,7 @@ mod connections {
     mod reuse;
     mod storm;
     mod turns;
+    mod upgrades;
 }
 
 use std::{

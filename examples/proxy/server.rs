@@ -2,20 +2,25 @@
 
 use std::{
     cell::RefCell,
+    io::{self, Cursor},
     net::{IpAddr, SocketAddr},
     pin::pin,
     time::Duration,
 };
 
 use http::{HeaderName, HeaderValue, Request};
-use hyper::{body::Incoming, server::conn::http1, service::Service as HyperService};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+use hyper::{
+    body::Incoming,
+    rt::{Read, Write},
+    server::conn::{http1, http2},
+    service::Service as HyperService,
 };
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncReadExt, join},
     net::{TcpListener, TcpStream},
     sync::watch,
+    time::timeout,
 };
 use tower::{BoxError, Service};
 
@@ -37,7 +42,7 @@ pub(crate) async fn serve(listener: TcpListener, proxy: Proxy) {
     drop(listener);
     end.send_replace(());
     let patience = Duration::from_secs(10);
-    if tokio::time::timeout(patience, end.closed()).await.is_err() {
+    if timeout(patience, end.closed()).await.is_err() {
         tracing::warn!("connections were still open after {patience:?}");
     }
 }
@@ -82,7 +87,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 const HEAD_LIMIT: usize = 64 * 1024;
 
 /// What a connection in HTTP/2 begins with. No method of HTTP/1 is called so.
-const PREFACE: &[u8] = b"PRI";
+const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, mut end: watch::Receiver<()>) {
     // Without it, small writes wait for the peer's delayed acknowledgements.
@@ -90,12 +95,13 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, mut end: watch::R
     // Written once for all requests of a connection: to write it is dear.
     let client = HeaderValue::try_from(client.to_string()).ok();
     let proxy = RefCell::new(proxy);
-    let service = Relayed { proxy, client };
+    let service = ForClient { proxy, client };
     tokio::spawn(async move {
-        let mut start = [0; PREFACE.len()];
+        let mut start = [0; 3];
         // The server's own timeouts begin when it knows which version is spoken.
-        let first = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut start));
+        let first = timeout(HEAD_TIMEOUT, stream.peek(&mut start));
         let peeked = tokio::select! {
+            // What has come is served.
             biased;
             peeked = first => peeked,
             // It has asked for nothing.
@@ -105,9 +111,9 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, mut end: watch::R
             return;
         };
         let served = if PREFACE.starts_with(&start[..peeked]) {
-            serve_http2(stream, service, end).await
+            serve_either(stream, service, end).await
         } else {
-            serve_http1(stream, service, end).await
+            serve_http1(TokioIo::new(stream), service, end).await
         };
         if let Err(error) = served {
             tracing::debug!(error, "connection ended");
@@ -115,49 +121,61 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, mut end: watch::R
     });
 }
 
-/// HTTP/1 alone: to be prepared for HTTP/2 as well costs each request 500 instructions.
-async fn serve_http1(
-    stream: TcpStream,
-    service: Relayed,
-    end: watch::Receiver<()>,
+/// HTTP/2, or what begins like it.
+async fn serve_either(
+    mut stream: TcpStream,
+    service: ForClient,
+    mut end: watch::Receiver<()>,
 ) -> Result<(), BoxError> {
+    let mut start = Vec::with_capacity(PREFACE.len());
+    let read = async {
+        while start.len() < PREFACE.len() && PREFACE.starts_with(&start) {
+            let mut rest = (&mut stream).take((PREFACE.len() - start.len()) as u64);
+            if rest.read_buf(&mut start).await? == 0 {
+                break;
+            }
+        }
+        io::Result::Ok(())
+    };
+    tokio::select! {
+        biased;
+        read = timeout(HEAD_TIMEOUT, read) => read??,
+        _ = end.changed() => return Ok(()),
+    }
+    let is_http2 = start == PREFACE;
+    let (rest, write) = stream.into_split();
+    let io = TokioIo::new(join(Cursor::new(start).chain(rest), write));
+    if !is_http2 {
+        return serve_http1(io, service, end).await;
+    }
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(30))
+        .serve_connection(io, service);
+    drive(connection, |connection| connection.graceful_shutdown(), end).await
+}
+
+async fn serve_http1<T>(io: T, service: ForClient, end: watch::Receiver<()>) -> Result<(), BoxError>
+where
+    T: Read + Write + Unpin + Send + 'static,
+{
     let connection = http1::Builder::new()
         .timer(HeadTimer::default())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(io, service)
         .with_upgrades();
     drive(connection, |connection| connection.graceful_shutdown(), end).await
 }
 
-/// HTTP/2, or what begins like it.
-async fn serve_http2(
-    stream: TcpStream,
-    service: Relayed,
-    end: watch::Receiver<()>,
-) -> Result<(), BoxError> {
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server
-        .http1()
-        .timer(HeadTimer::default())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT);
-    server
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Duration::from_secs(30));
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    drive(connection, |connection| connection.graceful_shutdown(), end).await
-}
-
-/// The proxy, for one client.
-struct Relayed {
-    /// A connection's requests come one after the other.
+/// The proxy, as one client sees it.
+struct ForClient {
+    /// A connection's task makes one call at a time.
     proxy: RefCell<Proxy>,
     client: Option<HeaderValue>,
 }
 
-impl HyperService<Request<Incoming>> for Relayed {
+impl HyperService<Request<Incoming>> for ForClient {
     type Response = <Proxy as Service<Request<Incoming>>>::Response;
     type Error = <Proxy as Service<Request<Incoming>>>::Error;
     type Future = <Proxy as Service<Request<Incoming>>>::Future;

@@ -102,22 +102,24 @@ where
     ) -> State<S, S::Future, B> {
         // It is asked once: later, the peer that is waited for would look like another balancer's choice.
         let freedom = trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom);
-        let found = look(&request, trail.as_ref(), set, settings, freedom);
-        if let Found::Endpoint(mut service, exchange) = found {
-            return State::Calling {
+        match look(&request, trail.as_ref(), set, settings, freedom) {
+            Found::Endpoint(mut service, exchange) => State::Calling {
                 future: call(&mut service, request, trail),
                 exchange: Some(exchange),
-            };
+            },
+            Found::Error(error) => State::Finished { error: Some(error) },
+            found => {
+                let order = Self {
+                    request,
+                    trail,
+                    set: Arc::clone(set),
+                    settings: Arc::clone(settings),
+                    freedom,
+                    call,
+                };
+                order.go_on(found)
+            }
         }
-        let order = Self {
-            request,
-            trail,
-            set: Arc::clone(set),
-            settings: Arc::clone(settings),
-            freedom,
-            call,
-        };
-        order.go_on(found)
     }
 
     /// Does what follows from a look.

@@ -162,7 +162,7 @@ where
 /// Waits until there is something that is due.
 ///
 /// What an attempt waits for can have changed since the alarm was set: each time it goes off, `due` is
-/// asked, and `next` says when to ask after that. Before, nobody looks at the clock: that takes 30 ns.
+/// asked, and `next` says when to ask after that. It looks at the clock, and is not asked before.
 fn poll_due<T>(
     mut alarm: Pin<&mut Alarm>,
     cx: &mut Context<'_>,

@@ -5,25 +5,23 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 /// What hyper leaves to be done by a connection's transport.
 #[derive(Debug, Default)]
-pub(super) struct Backlog(Arc<Left>);
+pub(super) struct Backlog(Arc<Marks>);
 
 #[derive(Debug, Default)]
-struct Left {
+struct Marks {
     /// Whether hyper has taken more of a request than its transport has.
     ///
     /// To hyper, a request is sent when it is in hyper's own buffer; a connection with a response can so be ready for
     /// the next one while much of an upload is not written yet, and needs to be driven still.
     unwritten: AtomicBool,
-    /// Whether the connection is being driven: after an upgrade it is not, and the transport is somebody else's.
-    driven: AtomicBool,
-    /// Whether the transport has had nothing to read since it is.
+    /// Whether there has been nothing to read since the connection is driven.
     unreadable: AtomicBool,
 }
 
@@ -31,20 +29,22 @@ struct Left {
 #[derive(Debug)]
 pub(super) struct Watched<T> {
     io: T,
-    left: Arc<Left>,
+    marks: Arc<Marks>,
+    /// The one that the connection is driven with. After an upgrade the transport is somebody else's, with other wakers.
+    own: Waker,
 }
 
 impl Backlog {
-    pub(super) fn watch<T>(&self, io: T) -> Watched<T> {
+    pub(super) fn watch<T>(&self, io: T, own: Waker) -> Watched<T> {
         Watched {
             io,
-            left: Arc::clone(&self.0),
+            marks: Arc::clone(&self.0),
+            own,
         }
     }
 
-    /// Says whether the connection is being driven.
-    pub(super) fn set_driven(&self, driven: bool) {
-        self.0.driven.store(driven, Ordering::Relaxed);
+    /// The connection is about to be driven.
+    pub(super) fn look_again(&self) {
         self.0.unreadable.store(false, Ordering::Relaxed);
     }
 
@@ -57,26 +57,27 @@ impl Backlog {
 impl<T> Watched<T> {
     fn written<V>(&self, polled: Poll<io::Result<V>>) -> Poll<io::Result<V>> {
         if polled.is_pending() {
-            self.left.unwritten.store(true, Ordering::Relaxed);
+            self.marks.unwritten.store(true, Ordering::Relaxed);
         }
         polled
     }
 }
 
-/// Each time it is driven, hyper tries up to four times to read, at 150 instructions each. Here it is told so when there is
-/// nothing: should more come meanwhile, its waker is woken, as the transport has promised.
+/// Each time it is driven, hyper tries up to four times to read. Once there was nothing, it is told so without asking the
+/// transport again: should there be more meanwhile, the waker is woken, as the transport has promised.
 impl<T: Read + Unpin> Read for Watched<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.left.unreadable.load(Ordering::Relaxed) {
+        let driven = cx.waker().will_wake(&self.own);
+        if driven && self.marks.unreadable.load(Ordering::Relaxed) {
             return Poll::Pending;
         }
         let polled = Pin::new(&mut self.io).poll_read(cx, buf);
-        if polled.is_pending() && self.left.driven.load(Ordering::Relaxed) {
-            self.left.unreadable.store(true, Ordering::Relaxed);
+        if driven && polled.is_pending() {
+            self.marks.unreadable.store(true, Ordering::Relaxed);
         }
         polled
     }
@@ -95,7 +96,7 @@ impl<T: Write + Unpin> Write for Watched<T> {
     /// hyper flushes when its own buffer is empty, and not before.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.io).poll_flush(cx);
-        let unwritten = &self.left.unwritten;
+        let unwritten = &self.marks.unwritten;
         unwritten.store(polled.is_pending(), Ordering::Relaxed);
         polled
     }

@@ -76,9 +76,10 @@ where
     B::Error: Into<BoxError>,
     T: Read + Write + Send + Unpin + 'static,
 {
-    let backlog = Backlog::default();
-    let (sender, connection) = http1::handshake(backlog.watch(io)).await?;
-    let relay = Arc::new(Relay::default());
+    let (backlog, relay) = (Backlog::default(), Arc::new(Relay::default()));
+    let waker = Waker::from(Arc::clone(&relay));
+    let io = backlog.watch(io, waker.clone());
+    let (sender, connection) = http1::handshake(io).await?;
     Ok(Box::pin(Driven {
         connection: Some(connection.with_upgrades()),
         sender,
@@ -86,7 +87,7 @@ where
         response: None,
         uploading: Uploading::default(),
         backlog,
-        waker: Waker::from(Arc::clone(&relay)),
+        waker,
         relay,
         origin: Arc::downgrade(origin),
         proxied,
@@ -111,10 +112,11 @@ where
             return Progress::Ended;
         };
         // An error is told to the response, or to its body; on an idle connection it is nobody's.
-        this.backlog.set_driven(true);
-        let polled = connection.poll(&mut Context::from_waker(this.waker));
-        this.backlog.set_driven(false);
-        if polled.is_ready() {
+        this.backlog.look_again();
+        if connection
+            .poll(&mut Context::from_waker(this.waker))
+            .is_ready()
+        {
             // A request that it has not taken is handed back by this.
             this.connection.set(None);
             return Progress::Ended;
@@ -131,7 +133,7 @@ where
     }
 
     fn read(&self, body: &mut Incoming) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(body).poll_frame(&mut asleep())
+        Pin::new(body).poll_frame(&mut Context::from_waker(&self.waker))
     }
 
     fn wait(&self, waker: &Waker) {
@@ -177,7 +179,8 @@ where
         let progress = self.as_mut().drive();
         let mut this = self.project();
         let polled = match this.response.as_mut().as_pin_mut() {
-            Some(response) => response.poll(&mut asleep()),
+            // It can be there and not be given, when the task has had its share of the time: then it wakes.
+            Some(response) => response.poll(&mut Context::from_waker(this.waker)),
             None => panic!("a connection was asked for a response without a request"),
         };
         let Poll::Ready(answer) = polled else {
@@ -221,11 +224,6 @@ where
     fn into_flow(self: Pin<Box<Self>>) -> Pin<Box<dyn Flow>> {
         self
     }
-}
-
-/// For what only comes when the connection is driven, and is asked for whenever it was: nobody need be woken for it.
-fn asleep() -> Context<'static> {
-    Context::from_waker(Waker::noop())
 }
 
 fn switches(response: &Response<Incoming>) -> bool {

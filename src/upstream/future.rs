@@ -65,8 +65,8 @@ enum State<B> {
     Ended,
 }
 
-/// Another state, or the end.
-type Turn<B> = Result<State<B>, BoxError>;
+/// Another state, or a failure.
+type Next<B> = Result<State<B>, BoxError>;
 
 impl<B> UpstreamFuture<B>
 where
@@ -150,14 +150,14 @@ where
         self.trail.as_ref().filter(|trail| trail.is_timed())
     }
 
-    fn connected(&self, made: Result<Line<B>, UpstreamError>, request: &mut Slot<B>) -> Turn<B> {
+    fn connected(&self, made: Result<Line<B>, UpstreamError>, request: &mut Slot<B>) -> Next<B> {
         if let Some(trail) = self.timed() {
             trail.connected();
         }
         Ok(self.send(made?, request, false))
     }
 
-    fn unanswered_in_http1(&self, unanswered: Unanswered<B>, reused: bool) -> Turn<B> {
+    fn unanswered_in_http1(&self, unanswered: Unanswered<B>, reused: bool) -> Next<B> {
         match unanswered {
             // It was closed while it was idle: another takes the request.
             Unanswered::HandedBack(mut request, _) if reused => Ok(self.begin(&mut request)),
@@ -171,7 +171,7 @@ where
         mut error: TrySendError<Request<B>>,
         served: bool,
         found: bool,
-    ) -> Turn<B> {
+    ) -> Next<B> {
         match error.take_message() {
             // It was closing already: another takes the request.
             Some(request) if found => Ok(self.begin(&mut Some(Upload::of(request)))),
@@ -180,7 +180,7 @@ where
         }
     }
 
-    fn failed(&self, reused: bool, error: UpstreamError) -> Turn<B> {
+    fn failed(&self, reused: bool, error: UpstreamError) -> Next<B> {
         if let Some(trail) = &self.trail {
             trail.set_reused(reused);
         }
@@ -231,7 +231,7 @@ where
         let Self { state, asked } = self.get_mut();
         let state = state.get_mut().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let turn = match state {
+            let next = match state {
                 State::Connecting {
                     connecting,
                     request,
@@ -284,7 +284,7 @@ where
                 },
                 State::Ended => panic!("an upstream future was polled after its end"),
             };
-            match turn {
+            match next {
                 Ok(next) => *state = next,
                 Err(error) => {
                     *state = State::Ended;

@@ -43,7 +43,7 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    /// Neither time is shorter than a millisecond: a connection that is asked all the time has no time for anything else.
+    /// Neither time is shorter than a millisecond: a connection that is asked all the time does nothing else.
     pub(super) fn new(interval: Duration, timeout: Duration) -> Self {
         let least = Duration::from_millis(1);
         Self {
@@ -130,5 +130,18 @@ impl<B> Clone for Http2<B> {
 impl<B> fmt::Debug for Http2<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http2").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_between_pings_are_at_least_a_millisecond_and_longer_ones_are_kept() {
+        let [none, least, long] = [0, 1, 9_000].map(Duration::from_millis);
+        let times = |KeepAlive { interval, timeout }| (interval, timeout);
+        assert_eq!(times(KeepAlive::new(none, long)), (least, long));
+        assert_eq!(times(KeepAlive::new(long, none)), (long, least));
     }
 }

@@ -103,16 +103,18 @@ impl PoolOptions {
         self
     }
 
-    /// Has a connection in HTTP/2 that has requests, and brings nothing for `interval`, asked with a PING whether its
-    /// upstream is still there. If that is not answered within `timeout`, the connection is closed: its requests
-    /// [time out](crate::failure::FailureKind::Timeout), and the next one makes another connection. By default none is
-    /// asked, as in Envoy and in hyper-util's client; a second and more are sensible, and either time is at least a
-    /// millisecond.
+    /// Asks with a PING whether an upstream is still there, on a connection in HTTP/2 that has requests and has brought
+    /// nothing for `interval`; by default none is asked. Where it has been idle for longer than that, the first request
+    /// asks at once.
     ///
-    /// Without it, an upstream that has lost its network or hangs holds the one connection that requests share, until
-    /// each of them has met its own timeout, for as long as the system repeats what is not acknowledged: on Linux some
-    /// 15 minutes. With it, an upstream that thinks itself bothered may end the connection: gRPC's servers do by
-    /// default when they are asked more than once in five minutes while they have nothing to send.
+    /// Without an answer within `timeout`, whatever else comes, the connection is closed: requests without a response
+    /// [time out](crate::failure::FailureKind::Timeout), bodies break off, and the next request makes another
+    /// connection. Neither time is less than a millisecond; some seconds are sensible.
+    ///
+    /// Without it, the one connection that requests share is kept although its upstream hangs, for as long as there are
+    /// requests; and where its network is gone, for as long as the system repeats what is not acknowledged, on Linux some
+    /// 15 minutes. With it, an upstream that is asked too often may end the connection: gRPC's servers do by default
+    /// when they have nothing to send and are asked several times in five minutes.
     pub fn http2_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
         self.http2_keep_alive = Some(KeepAlive::new(interval, timeout));
         self

@@ -18,7 +18,8 @@ pub(super) struct Upload<B> {
     end: Option<End>,
 }
 
-/// A request on its way to a connection. It is handed on by reference: a move copies 250 bytes, which takes 10 ns.
+/// A request on its way to a connection; `None` once that has it. It is handed on by reference: each move would copy some
+/// 250 bytes.
 pub(super) type Slot<B> = Option<Request<Upload<B>>>;
 
 /// Whether a connection's request is still being sent.
@@ -31,6 +32,8 @@ struct End(Arc<AtomicBool>);
 impl Uploading {
     /// Puts a request's body under watch.
     pub(super) fn watch<B: Body>(&self, upload: &mut Upload<B>) {
+        // A watch that was kept before is over.
+        upload.end = None;
         let uploads = !upload.body.is_end_stream();
         self.0.store(uploads, Ordering::Relaxed);
         upload.end = uploads.then(|| End(Arc::clone(&self.0)));

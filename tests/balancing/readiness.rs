@@ -1,11 +1,18 @@
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
 use tower::{Layer, Service};
 use tower_failover::{
-    FailoverLayer, ReplayBody, balance::InOrder, limits::Backoff, policy::Standard, report::Report,
+    FailoverLayer, ReplayBody,
+    balance::{Handle, InOrder},
+    limits::Backoff,
+    policy::Standard,
+    report::Report,
 };
 
 use crate::*;
@@ -208,5 +215,38 @@ async fn last_peer_that_leaves_while_it_is_waited_for_leaves_the_request_waiting
         assert!(futures_util::poll!(&mut sending).is_pending());
         handle.insert(well("b"));
         assert_eq!(sending.await.unwrap(), "b");
+    }
+}
+
+/// Is ready, and has left the set by then.
+#[derive(Clone)]
+struct Leaves(Arc<OnceLock<Handle<Peer>>>);
+
+impl Service<Request<Body>> for Leaves {
+    type Response = Response<Body>;
+    type Error = io::Error;
+    type Future = std::future::Ready<io::Result<Response<Body>>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(handle) = self.0.get() {
+            handle.remove("leaves");
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _request: Request<Body>) -> Self::Future {
+        unreachable!("it has left")
+    }
+}
+
+#[tokio::test]
+async fn peer_that_leaves_as_it_is_chosen_is_not_called_and_another_is() {
+    for trail in [None, Some(Trail::new())] {
+        let left = Arc::default();
+        let leaves = Endpoint::new("leaves", Peer::new(Leaves(Arc::clone(&left))));
+        let (balance, handle) = Balance::with_handle([leaves, well("stays")]);
+        let balance = balance.pick(InOrder);
+        assert!(left.set(handle).is_ok());
+        assert_eq!(send_on(&balance, trail.as_ref()).await.unwrap(), "stays");
     }
 }

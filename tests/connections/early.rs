@@ -1,6 +1,5 @@
-//! Responses that come before the request was sent, and upgrades.
+//! Responses that come before the request was sent.
 
-use http::{HeaderValue, header};
 use http_body_util::channel::{Channel, Sender};
 
 use super::super::*;
@@ -117,36 +116,6 @@ async fn upload_that_has_ended_needs_no_task() {
     let body = in_time(response.unwrap().into_body().collect()).await;
     assert_eq!(body.unwrap().to_bytes(), "half");
     tokio::join!(read(&upstream, get()), end.answer());
-}
-
-#[tokio::test]
-async fn connection_that_is_upgraded_is_handed_over() {
-    let server = Server::bind().await;
-    let upstream = server.upstream();
-    let mut request = get();
-    let headers = request.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("echo"));
-    let (response, mut end) = tokio::join!(send(&upstream, request), async {
-        let mut end = server.accept().await;
-        end.head().await;
-        end.write(
-            "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\nhello",
-        )
-        .await;
-        end
-    });
-    let upgraded = in_time(hyper::upgrade::on(response.unwrap())).await;
-    let mut upgraded = TokioIo::new(upgraded.unwrap());
-    let mut hello = [0; 5];
-    in_time(upgraded.read_exact(&mut hello)).await.unwrap();
-    assert_eq!(&hello, b"hello");
-    upgraded.write_all(b"bye").await.unwrap();
-    drop(upgraded);
-    assert_eq!(end.rest().await, b"bye");
-    tokio::join!(read(&upstream, get()), async {
-        server.accept().await.answer().await
-    });
 }
 
 #[tokio::test(start_paused = true)]

@@ -319,6 +319,39 @@ async fn hung_connection_fails_its_requests_and_is_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn upstream_that_has_hung_while_the_connection_was_idle_is_asked_at_once() {
+    let (upstream, mut ends) = wired(asked_whether_it_is_there());
+    let served = async {
+        let mut connection = handshake(&mut ends).await;
+        let (_, mut respond) = in_time(connection.accept()).await.unwrap().unwrap();
+        respond.send_response(Response::new(()), true).unwrap();
+        flush(&mut connection).await;
+        connection
+    };
+    let (_, _connection) = tokio::join!(read(&upstream, get()), served);
+    sleep(Duration::from_secs(40)).await;
+    let begun = Instant::now();
+    assert!(send(&upstream, get()).await.is_err());
+    assert_eq!(begun.elapsed().as_secs(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_breaks_off_when_its_connection_hangs() {
+    let (upstream, mut ends) = wired(asked_whether_it_is_there());
+    let served = async {
+        let mut connection = handshake(&mut ends).await;
+        let (_, mut respond) = in_time(connection.accept()).await.unwrap().unwrap();
+        let mut stream = respond.send_response(Response::new(()), false).unwrap();
+        stream.send_data("ha".into(), false).unwrap();
+        flush(&mut connection).await;
+        (connection, stream)
+    };
+    let (response, _served) = tokio::join!(send(&upstream, get()), served);
+    let body = in_time(response.unwrap().into_body().collect()).await;
+    assert!(body.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn connection_that_is_slow_to_answer_requests_but_is_there_stays() {
     for options in [asked_whether_it_is_there(), http2()] {
         let (upstream, mut ends) = wired(options);

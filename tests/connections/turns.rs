@@ -1,8 +1,9 @@
 //! Whom a connection wakes.
 
-use std::pin::pin;
+use std::{future::poll_fn, pin::pin};
 
 use http_body::Body as _;
+use tokio::task::coop::consume_budget;
 use tokio_test::{assert_pending, assert_ready, task};
 
 use super::super::*;
@@ -75,4 +76,33 @@ async fn body_may_go_to_another_task() {
     assert_pending!(other.enter(|cx, _| pin!(&mut body).poll_frame(cx)));
     end.write("ok").await;
     assert!(!one.is_woken() && other.is_woken());
+}
+
+#[tokio::test]
+async fn response_that_is_there_is_told_of_whatever_else_its_task_has_done() {
+    // A task may do 128 things before it lets others have a turn.
+    for done in 0..=128 {
+        let server = Server::bind().await;
+        let mut sent = task::spawn(server.upstream().oneshot(get()));
+        assert_pending!(sent.poll());
+        let mut end = server.accept().await;
+        settle().await;
+        assert_pending!(sent.poll());
+        end.head().await;
+        end.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+            .await;
+        settle().await;
+        assert!(sent.is_woken());
+        let polled = poll_fn(|cx| {
+            for _ in 0..done {
+                let _ = pin!(consume_budget()).poll(cx);
+            }
+            Poll::Ready(sent.poll())
+        });
+        if polled.await.is_pending() {
+            settle().await;
+            assert!(sent.is_woken(), "{done}");
+            assert!(sent.await.is_ok());
+        }
+    }
 }

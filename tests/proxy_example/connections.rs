@@ -83,6 +83,8 @@ async fn finishes_what_is_in_flight_and_takes_no_more(signal: &str) {
         answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("finished"),
         "{answer}"
     );
+    // It is told that there will be no other.
+    assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
     let status = timeout(PATIENCE, proxy.child.wait())
         .await
         .unwrap()
@@ -113,4 +115,30 @@ async fn head_that_is_too_large_for_an_upstream_does_not_end_what_others_have_in
     };
     let ((status, _), ()) = tokio::join!(others, hostile);
     assert_eq!((status, requests.load(Ordering::SeqCst)), (200, 1));
+}
+
+#[tokio::test]
+async fn what_comes_byte_by_byte_is_served_whatever_it_begins_like() {
+    let (upstream, _) = server(echo).await;
+    let proxy = Proxy::before(&[upstream], &[]).await;
+    let requests = ["GET", "POST", "PUT", "P", "PR", "PRI", "PRIX"].map(|method| {
+        let head = "/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        (format!("{method} {head}"), &b"HTTP/1.1 200 OK\r\n"[..])
+    });
+    // An empty SETTINGS frame is answered with one that is not.
+    let http2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_owned();
+    for (request, expected) in requests.into_iter().chain([(http2, &b"\0\0"[..])]) {
+        let mut stream = TcpStream::connect(proxy.addr).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        for byte in request.bytes() {
+            stream.write_all(&[byte]).await.unwrap();
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut answer = vec![0; expected.len()];
+        let read = timeout(PATIENCE, stream.read_exact(&mut answer)).await;
+        read.unwrap().unwrap();
+        assert_eq!(answer, expected, "{request:?}");
+    }
 }

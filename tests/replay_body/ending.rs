@@ -105,6 +105,22 @@ fn source_that_panicked_fails_for_ever() {
 }
 
 #[test]
+fn source_that_panicked_is_seen_to_have_failed_at_the_first_look() {
+    let looks: [fn(&Replay<ScriptedBody>) -> bool; 2] = [
+        |replay| replay.check() == Err(Unreplayable::SourceFailed),
+        Replay::has_source_failed,
+    ];
+    for look in looks {
+        let (replay, _script) = replay([data("one"), Step::Panic], ROOMY);
+        let mut first = Attempt::start(&replay);
+        first.data();
+        assert!(catch_unwind(AssertUnwindSafe(|| first.poll())).is_err());
+        assert!(look(&replay));
+        assert!(first.error().is_source_failed());
+    }
+}
+
+#[test]
 fn attempt_that_waits_is_woken_when_the_one_that_saw_a_panic_is_dropped() {
     let (replay, script) = replay([], ROOMY);
     let mut waiting = Attempt::start(&replay);
