@@ -20,7 +20,7 @@ use tokio::{
     io::{AsyncReadExt, join},
     net::{TcpListener, TcpStream},
     sync::watch,
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tower::{BoxError, Service};
 
@@ -97,9 +97,10 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, mut end: watch::R
     let proxy = RefCell::new(proxy);
     let service = ForClient { proxy, client };
     tokio::spawn(async move {
-        let mut start = [0; 3];
         // The server's own timeouts begin when it knows which version is spoken.
-        let first = timeout(HEAD_TIMEOUT, stream.peek(&mut start));
+        let deadline = Instant::now() + HEAD_TIMEOUT;
+        let mut start = [0; 3];
+        let first = timeout_at(deadline, stream.peek(&mut start));
         let peeked = tokio::select! {
             // What has come is served.
             biased;
@@ -111,7 +112,7 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, mut end: watch::R
             return;
         };
         let served = if PREFACE.starts_with(&start[..peeked]) {
-            serve_either(stream, service, end).await
+            serve_either(stream, deadline, service, end).await
         } else {
             serve_http1(TokioIo::new(stream), service, end).await
         };
@@ -121,9 +122,10 @@ fn connection(stream: TcpStream, client: IpAddr, proxy: Proxy, mut end: watch::R
     });
 }
 
-/// HTTP/2, or what begins like it.
+/// HTTP/2, or what begins like it; which one is to be known by the deadline.
 async fn serve_either(
     mut stream: TcpStream,
+    deadline: Instant,
     service: ForClient,
     mut end: watch::Receiver<()>,
 ) -> Result<(), BoxError> {
@@ -139,7 +141,7 @@ async fn serve_either(
     };
     tokio::select! {
         biased;
-        read = timeout(HEAD_TIMEOUT, read) => read??,
+        read = timeout_at(deadline, read) => read??,
         _ = end.changed() => return Ok(()),
     }
     let is_http2 = start == PREFACE;
