@@ -103,6 +103,7 @@ where
         // It is asked once: later, the peer that is waited for would look like another balancer's choice.
         let freedom = trail.as_ref().map_or(Freedom::TOTAL, Trail::freedom);
         match look(&request, trail.as_ref(), set, settings, freedom) {
+            // As `go_on` does, without an order that the request would have to be moved into.
             Found::Endpoint(mut service, exchange) => State::Calling {
                 future: call(&mut service, request, trail),
                 exchange: Some(exchange),

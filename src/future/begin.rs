@@ -22,7 +22,7 @@ use crate::{
 
 /// The first attempt. One that came too late to be sent finds that out when the service is ready.
 ///
-/// Everything is put where it stays: a future of some hundred bytes is dear to move.
+/// A request that may be repeated is begun in one function: to hand its parts to another would move them once more.
 impl<S, P, B, R> ResponseFuture<S, P, B, R>
 where
     S: Service<Request<ReplayBody<B>>, Response = Response<R>> + Clone,

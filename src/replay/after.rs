@@ -22,7 +22,7 @@ impl<B> Default for After<B> {
 impl<B> Drop for After<B> {
     /// Wakes even when the source panics: nobody else would.
     fn drop(&mut self) {
-        // Mostly there is nobody: to drain nothing costs 70 instructions, ten times for each request.
+        // Mostly there is nobody, and to drain nothing costs 70 instructions.
         if !self.wake.is_empty() {
             self.wake.drain(..).for_each(Waker::wake);
         }

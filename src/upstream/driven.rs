@@ -111,8 +111,8 @@ where
         let Some(connection) = this.connection.as_mut().as_pin_mut() else {
             return Progress::Ended;
         };
-        // An error is told to the response, or to its body; on an idle connection it is nobody's.
         this.backlog.look_again();
+        // An error is told to the response, or to its body; on an idle connection it is nobody's.
         if connection
             .poll(&mut Context::from_waker(this.waker))
             .is_ready()
